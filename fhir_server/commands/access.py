@@ -56,6 +56,11 @@ def launch(
     patient: Annotated[str, typer.Option(help="Id of the patient in context.")] = "",
     encounter: Annotated[str, typer.Option(help="Id of the encounter in context.")] = "",
     intent: Annotated[str, typer.Option(help="What it is launched for, such as order-review.")] = "",
+    fhir_context: Annotated[
+        list[str] | None, typer.Option(help="What else is at hand, such as DiagnosticReport/1; repeatable.")
+    ] = None,
+    style_url: Annotated[str, typer.Option(help="URL of the style of the EHR, for smart_style_url.")] = "",
+    banner: Annotated[bool, typer.Option(help="Whether the app shows who the patient is.")] = True,
     base_url: Annotated[str, typer.Option(help="The FHIR base URL; else that of the settings.")] = "",
     data: Data = None,
     config: Config = None,
@@ -67,10 +72,27 @@ def launch(
         app = await found.store.client(id)
         if app is None or not app.launch_uri:
             raise error("not-found", f"There is no client {id} with a --launch-uri.")
-        given = {"patient": patient, "encounter": encounter, "intent": intent}
-        context = {"client": id, "need_patient_banner": True, **{k: v for k, v in given.items() if v}}
+        given = {
+            "patient": patient, "encounter": encounter, "intent": intent, "smart_style_url": style_url,
+            "fhirContext": [{"reference": _at_hand(each)} for each in fhir_context or ()],
+        }  # fmt: skip
+        context = {"client": id, "need_patient_banner": banner, **{k: v for k, v in given.items() if v}}
         base = base_url or settings.base_url or f"{settings.origin}/fhir"
         separator = "&" if "?" in app.launch_uri else "?"
         return app.launch_uri + separator + urlencode({"iss": base, "launch": await found.launch(context)})
 
     print(with_security(data, config, work, existing=True))
+
+
+def _at_hand(reference: str) -> str:
+    """A reference for fhirContext; FhirError "value" for what can't stand there
+    (https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html#fhircontext-)."""
+    from fhir_server.codec.references import parse_reference
+    from fhir_server.definitions import load
+
+    found = parse_reference(reference)
+    if found is None or not load().is_resource(found.type):
+        raise error("value", f"--fhir-context is a reference such as DiagnosticReport/1, and {reference!r} is none.")
+    if found.type in ("Patient", "Encounter"):
+        raise error("value", f"{reference} is given by --{found.type.lower()}, not by --fhir-context.")
+    return reference

@@ -1,15 +1,17 @@
-"""hms client add: what a client may be."""
+"""hms client add, hms launch: what a client may be, and what it is launched with."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from joserfc.jwk import ECKey
 from typer.testing import CliRunner
 
+from fhir_server.commands.access import launch
 from fhir_server.commands.accounts import with_security
 from fhir_server.commands.clients import client
 from fhir_server.core.errors import FhirError
@@ -108,3 +110,31 @@ def test_keys_that_can_not_be_used_are_refused(tmp_path: Path, key: Any, said: s
 def test_a_backend_service_has_scopes_of_the_system(tmp_path: Path):
     with pytest.raises(FhirError, match="such as system"):
         added(tmp_path, "--backend", "--confidential", "--scope", "user/*.rs")
+
+
+LAUNCHED = ("--redirect-uri", "https://app.test/callback", "--launch-uri", "https://app.test/launch")
+
+
+def test_a_launch_brings_all_that_is_at_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    added(tmp_path, *LAUNCHED)
+    capsys.readouterr()
+    at_hand = ["DiagnosticReport/1", "Observation/2"]
+    launch("imaging", patient="me", fhir_context=at_hand, style_url="https://ehr.test/s", banner=False, data=tmp_path)
+    given = parse_qs(urlsplit(capsys.readouterr().out.strip()).query)["launch"][0]
+
+    async def work(found, _) -> dict[str, Any] | None:
+        return await found.store.launch(given)
+
+    assert with_security(tmp_path, None, work) == {
+        "client": "imaging", "patient": "me", "need_patient_banner": False, "smart_style_url": "https://ehr.test/s",
+        "fhirContext": [{"reference": "DiagnosticReport/1"}, {"reference": "Observation/2"}],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("reference", "said"), [
+    ("Patient/1", "--patient"), ("Encounter/1", "--encounter"), ("Report/1", "DiagnosticReport/1"), ("x", "is none"),
+])  # fmt: skip
+def test_what_can_not_be_at_hand_is_told(tmp_path: Path, reference: str, said: str):
+    added(tmp_path, *LAUNCHED)
+    with pytest.raises(FhirError, match=said):
+        launch("imaging", fhir_context=[reference], data=tmp_path)
