@@ -43,6 +43,7 @@ async def study(context: Context, client: FhirClient, job: Job) -> None:
         await _gone(client, job.key)
         return
     if row["state"] == QUARANTINED:
+        await _withheld(client, job.key)
         return
     rows = instances(archive.reading, {"0020000D": job.key}, held=True)
     decision = json.loads(row["decision"]) if row["decision"] else {}
@@ -57,6 +58,7 @@ async def study(context: Context, client: FhirClient, job: Job) -> None:
     except Held as held:
         reason, moment = str(held), archive.clock()
         archive.write(lambda index: quarantine(index, row["pk"], reason, moment))
+        await _withheld(client, job.key)
         return
     await _write(context, client, row, rows, whose, kept)
 
@@ -191,6 +193,14 @@ async def _gone(client: FhirClient, uid: str) -> None:
     current["status"], current["numberOfInstances"], current["numberOfSeries"] = "cancelled", 0, 0
     current.pop("series", None)
     await transaction(client, [put(current, identified(f"urn:dicom:uid|urn:oid:{uid}"), reference(current))])
+
+
+async def _withheld(client: FhirClient, uid: str) -> None:
+    """The ImagingStudy of a study that came into quarantine later says that its images are not to be had."""
+    current = await _current(client, uid)
+    if current is not None and current["status"] == "available":
+        current["status"] = "registered"
+        await transaction(client, [put(current, identified(f"urn:dicom:uid|urn:oid:{uid}"), reference(current))])
 
 
 def web_base(context: Context) -> str:

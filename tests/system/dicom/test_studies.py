@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from interfaces.dicom.work.quarantine import reconcile
 from tests.system.dicom.conftest import until
 from tests.system.dicom.images import encoded, image, study
 
@@ -162,8 +163,6 @@ def test_the_senders_issuer_tells_patients_apart(dicom):
 
 
 def test_a_patient_that_is_not_the_orders_is_quarantined_with_its_pixels_and_reconciled_in_one_step(dicom):
-    from interfaces.dicom.work.quarantine import reconcile
-
     person(dicom, "p1", "OTHER")
     order(dicom, subject="Patient/p1")
     made = image(IssuerOfPatientID="HOSPITAL")
@@ -207,7 +206,12 @@ def test_another_patient_in_a_study_that_is_coerced_is_quarantined_and_the_same_
     receive(dicom, foreign)
     idle(dicom)
     [held] = dicom.archive.reading.all("study", {"state": "quarantined"})
-    assert "another patient (P9)" in held["reason"] and retrieved(dicom, made["identifier"][0]["value"][8:]) == 0
+    assert "another patient (P9)" in held["reason"] and retrieved(dicom, held["uid"]) == 0
+    assert resources(dicom, "ImagingStudy")[0]["status"] == "registered"
+    reconcile(dicom.archive, held["uid"], "Patient/kept", "", "somebody")
+    idle(dicom)
+    [made] = resources(dicom, "ImagingStudy")
+    assert (made["status"], made["numberOfInstances"]) == ("available", 3) and retrieved(dicom, held["uid"]) == 3
 
 
 def test_a_study_that_is_sent_again_after_a_deletion_is_of_whom_it_says_now(dicom):
