@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import NamedTuple
 
+import msgspec
 import structlog
 
 from fhir_server.core.errors import FhirError
@@ -15,7 +16,16 @@ from interfaces.hl7v2.exchange.acknowledgement import Ours, acknowledge, code_of
 from interfaces.hl7v2.exchange.batches import batch_answer, batch_header, is_batch, read_batch, split
 from interfaces.hl7v2.exchange.errors import Problem, reason_of
 from interfaces.hl7v2.header import Header, patient_numbers, read_header
-from interfaces.hl7v2.messages.message import DONE, FAILED, IGNORED, RECEIVED, WAITING, Arrival, Message
+from interfaces.hl7v2.messages.message import (
+    DONE,
+    FAILED,
+    IGNORED,
+    RECEIVED,
+    TRANSLATING,
+    WAITING,
+    Arrival,
+    Message,
+)
 from interfaces.hl7v2.messages.port import Kept, MessageStore
 from interfaces.hl7v2.worker import Worker
 
@@ -81,6 +91,8 @@ class Intake:
         problems = refused or _problems(header, policies)
         try:
             kept = await self._keep(raw, source, header, policies, problems, received, batch)
+            if kept.novelty == "duplicate" and header is not None and not (problems or _ignored(header, policies)):
+                kept = await self._again(kept)
         except FhirError as problem:
             log.error("hl7 message not kept", problem=problem.category)
             problems = (Problem("207", str(problem)),)
@@ -139,13 +151,23 @@ class Intake:
             self._worker.run(kept.message, raw)
         return kept
 
+    async def _again(self, kept: Kept) -> Kept:
+        """A message that was refused unread, with a batch that was not whole or by a policy of then, is applied where
+        it comes again and nothing speaks against it now."""
+        message = kept.message
+        if not _refused_unread(message) or message.reason == SAME_ID:
+            return kept
+        await self._store.reopen(message.id, None, "it was sent again", message.patients, self._clock())
+        found = await self._store.load(message.id) or message
+        return kept._replace(message=found if found.settled else msgspec.structs.replace(found, answer=b""))
+
     def _enhanced(self, kept: Kept, header: Header, policies: Sender, problems: tuple[Problem, ...]) -> Reply:
         """Enhanced mode (2.9.3): the accept acknowledgement now, the application acknowledgement later."""
         message = kept.message
-        if message.state == FAILED and not problems and kept.novelty == "other":
+        if not _refused_unread(message):
+            problems = problems if kept.novelty != "duplicate" else ()
+        elif message.reason == SAME_ID:
             problems = (Problem("205", SAME_ID, ("MSH", 1, 10)),)
-        if kept.novelty == "duplicate":
-            problems = ()
         code = code_of(header, problems, accept=True)
         first = None
         if wanted(header.accept, not problems):
@@ -212,6 +234,11 @@ def _problems(header: Header | None, policies: Sender) -> tuple[Problem, ...]:
         text = f"Processing id {processing!r} is not taken here; taken are {', '.join(policies.processing)}."
         return (Problem("202", text, ("MSH", 1, 11)),)
     return ()
+
+
+def _refused_unread(message: Message) -> bool:
+    """Whether it was refused as it came, and nobody has tried to apply it since."""
+    return message.state == FAILED and all(step.state != TRANSLATING for step in message.steps)
 
 
 def _ignored(header: Header, policies: Sender) -> bool:

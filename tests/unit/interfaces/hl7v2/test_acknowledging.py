@@ -166,6 +166,28 @@ async def test_a_batch_without_its_end_is_not_applied(station: Station):
     assert station.table.seen == []
 
 
+@pytest.mark.parametrize("accept", ["", "AL"])
+async def test_a_batch_that_was_refused_is_applied_once_it_comes_whole(station: Station, accept: str):
+    messages = [message(number, accept=accept, application=accept) for number in "12"]
+    async with station.client() as client:
+        for _ in range(2):
+            refused = er7.parse(await client.ask(batch("3", *messages)))
+            assert [segment.value(1) for segment in refused.all("MSA")] == ["CE" if accept else "AE"] * 2
+        whole = er7.parse(await client.ask(batch("2", *messages)))
+        assert [segment.value(1) for segment in whole.all("MSA")] == ["CA" if accept else "AA"] * 2
+        if accept:
+            assert (await client.next()).count(b"MSA|AA") == 2
+        again = er7.parse(await client.ask(batch("2", *messages)))
+        assert [segment.value(1) for segment in again.all("MSA")] == ["CA" if accept else "AA"] * 2
+    assert await station.states() == ["done", "done"] and station.table.seen == ["1", "2"]
+
+
+async def test_what_was_refused_is_refused_again(station: Station):
+    refused = message("1", processing="X", accept="AL", application="NE")
+    async with station.client() as client:
+        assert [code(await client.ask(refused)) for _ in range(2)] == ["CR", "CR"]
+
+
 async def test_a_file_of_batches(station: Station):
     file = b"FHS|^~\\&|LAB|H\r" + batch("1", message("1")) + batch("2", message("2"), message("3")) + b"FTS|2\r"
     async with station.client() as client:
