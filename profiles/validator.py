@@ -25,6 +25,7 @@ from profiles.snapshot.registry import Registry, Source
 from profiles.structure import StructureCompiler
 from profiles.structure.problems import ENOUGH, Problem, Problems, enough
 from profiles.supported import profiles_by_type
+from profiles.transactions import transaction_problems
 from profiles.vital_signs import VITAL_SIGNS, vital_signs
 
 Json = dict[str, Any]
@@ -214,6 +215,7 @@ class Validator:
                     *self._of_questionnaire(resource, context),
                     *(() if wrong else definition_problems(resource, self._extensions.compiler.registry, context)),
                     *(() if wrong else document_problems(resource, context)),
+                    *(() if wrong else transaction_problems(resource, context)),
                 ]
             compiler = self._extensions.compiler
             profile = compiler.profile(url)
