@@ -85,7 +85,9 @@ class Searching(Protocol):
         """What to index."""
         ...
 
-    async def query(self, type: str | None, request: Request, compartment: tuple[str, str] | None = None) -> Query:
+    async def query(
+        self, type: str | None, request: Request, compartment: tuple[str, str] | None = None, *, blank: bool = False
+    ) -> Query:
         """The search that a request asks for, ready for the index; compartment: (code, id)."""
         ...
 

@@ -23,7 +23,7 @@ SUBJECT = "subject"
 
 async def search(environment: Environment, request: Request, type: str | None = None) -> Response:
     """A searchset of one type, or with type None of all types."""
-    asked = await environment.searching.query(type, request)
+    asked = await environment.searching.query(type, request, blank=True)
     return await answer(environment, request, asked, type or "")
 
 
@@ -34,7 +34,7 @@ async def search_compartment(
     if compartment not in environment.definitions.compartments:
         known = ", ".join(sorted(environment.definitions.compartments))
         raise error("not-found", f"{compartment} has no compartment; these have: {known}.")
-    asked = await environment.searching.query(None if type == "*" else type, request, (compartment, id))
+    asked = await environment.searching.query(None if type == "*" else type, request, (compartment, id), blank=True)
     return await answer(environment, request, asked, f"{compartment}/{id}/{type}")
 
 

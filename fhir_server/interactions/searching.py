@@ -91,13 +91,17 @@ class Searching:
             )
         return context
 
-    async def query(self, type: str | None, request: Request, compartment: tuple[str, str] | None = None) -> Query:
-        """The search that a request asks for."""
+    async def query(
+        self, type: str | None, request: Request, compartment: tuple[str, str] | None = None, *, blank: bool = False
+    ) -> Query:
+        """The search that a request asks for; blank: it may have parameters without a value."""
         context = self._context(request.base)
         if type is not None and compartment is None and (plain := parse_criteria(type, request.query, context)):
             query = Query((type,), plain, count=context.default_count, used=(request.query[0],))
         else:
-            query = parse_query(type, request.query, context, lenient=request.lenient, compartment=compartment)
+            query = parse_query(
+                type, request.query, context, lenient=request.lenient, blank=blank, compartment=compartment
+            )
         where = await rewrite(query.where, self.fields, self._asked(request))
         changed = where is not query.where or request.wait is not None
         return replace(query, where=where, wait=request.wait) if changed else query

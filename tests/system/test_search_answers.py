@@ -401,6 +401,23 @@ async def test_lenient_handling_says_what_was_used_and_what_was_not(hospital: Fh
     assert "brithdate" in said and "oddly" in said
 
 
+@pytest.mark.parametrize(
+    "empty", ["name=", "name", "name:exact=", "_sort=", "_count=", "organization.name=", "_include="]
+)
+async def test_a_parameter_without_a_value_is_left_out_and_told(hospital: Fhir, empty: str) -> None:
+    bundle = await answer(hospital, f"Patient?{empty}&gender=female")
+    assert ids(bundle) == ["ann"] and link(bundle, "self") == f"{BASE}/Patient?gender=female"
+    [outcome] = [entry["resource"] for entry in bundle["entry"] if entry["search"]["mode"] == "outcome"]
+    [issue] = outcome["issue"]
+    assert issue["severity"] == "warning" and "no value" in issue["diagnostics"]
+
+
+async def test_criteria_to_delete_by_need_a_value_for_each_parameter(hospital: Fhir) -> None:
+    given = await hospital("DELETE", "Patient?identifier=&gender=female")
+    assert given.status_code == 400 and "no value" in issue_of(given)["diagnostics"]
+    assert ids(await answer(hospital, "Patient?gender=female")) == ["ann"]
+
+
 async def test_the_self_link_asks_the_same_again(hospital: Fhir) -> None:
     search = "Observation?code:text=iron&value-quantity=gt5||mg&_include=Observation:subject&_sort=-date&_count=5"
     first = await answer(hospital, search)

@@ -28,19 +28,21 @@ def parse_query(
     context: SearchContext,
     *,
     lenient: bool = False,
+    blank: bool = False,
     compartment: tuple[str, str] | None = None,
 ) -> Query:
     """What a search asks: its type (None: all, or those of _type) and its decoded parameters in order.
 
     compartment: (type, id) of the compartment searched in. lenient: parameters that are unknown or have values that
     can't be understood are left out, with a warning in Query.warnings; otherwise FhirError unsupported-parameter or
-    value, with the parameter's name as location. Query.where may hold InValueSet and Subsumes: see search.rewrite.
+    value, with the parameter's name as location. blank: known parameters that have no value are left out likewise
+    ("empty parameters are not an error", https://hl7.org/fhir/R4/search.html#errors). Query.where may hold InValueSet and Subsumes: see search.rewrite.
     """
     if type is not None and not context.definitions.is_resource(type):
         raise error("unknown-type", f"{shorten(type)} is no resource type.")
     if len(parameters) > MAX_PARAMETERS:
         raise error("value", f"The search has {len(parameters)} parameters; {MAX_PARAMETERS} are the most.")
-    reading = _Reading(Draft(context, (type,) if type else ()), lenient)
+    reading = _Reading(Draft(context, (type,) if type else ()), lenient, blank)
     if type is None:
         reading.draft.types = _all_types(compartment, context)
         reading.each(parameters, lambda name: name == "_type", reading.types)
@@ -107,11 +109,12 @@ def _in_each(types: Sequence[str], clause_of: Callable[[str], Clause]) -> Clause
 
 
 class _Reading:
-    def __init__(self, draft: Draft, lenient: bool) -> None:
+    def __init__(self, draft: Draft, lenient: bool, blank: bool) -> None:
         self.draft = draft
         self.used: dict[int, tuple[str, str]] = {}
         self.warnings: list[Issue] = []
         self._lenient = lenient
+        self._blank = blank
         self._criteria = Criteria(draft.context)
 
     def each(
@@ -129,10 +132,13 @@ class _Reading:
                 self.used[position] = (name, read(name, value))
             except FhirError as refusal:
                 issues = [_about(name, issue) for issue in refusal.issues]
-                forgiven = self._lenient and refusal.category in FORGIVABLE
+                forgiven = refusal.category in FORGIVABLE if self._lenient else self._empty(value, refusal)
                 if not forgiven or len(self.warnings) >= MAX_WARNINGS:
                     raise FhirError(refusal.category, issues) from None
                 self.warnings += [msgspec.structs.replace(issue, severity="warning") for issue in issues]
+
+    def _empty(self, value: str, refusal: FhirError) -> bool:
+        return self._blank and not value and refusal.category == "value"
 
     def types(self, name: str, value: str) -> str:
         """_type of a search across types."""
