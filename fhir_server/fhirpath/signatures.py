@@ -40,7 +40,7 @@ RESULTS: dict[str, str] = {
     **_each("toString substring upper lower replace replaceMatches encode decode", "System.String"),
     **_each("getResourceKey", "System.String"),
     **_each("escape unescape trim join toChars split pathname", "System.String"),
-    **_each("toDecimal exp ln log power sqrt timezoneOffsetOf", "System.Decimal"),
+    **_each("toDecimal exp ln log sqrt timezoneOffsetOf", "System.Decimal"),
     **_each("toDate dateOf today", "System.Date"),
     **_each("toDateTime now", "System.DateTime"),
     **_each("toTime timeOf timeOfDay", "System.Time"),

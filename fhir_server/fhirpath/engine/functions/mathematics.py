@@ -111,7 +111,10 @@ def _power(model: Model, frame: Frame, items: Items, exponent: Items) -> Items:
         if isinstance(operand, Quantity):
             raise FhirPathError("execution", f"power() needs numbers, not {named(system_type_of(operand))}")
     result = numbers.power(Decimal(value), Decimal(raised))
-    return [] if result is None else [result]
+    if result is None:
+        return []
+    whole = isinstance(value, int) and isinstance(raised, int) and raised >= 0 and _fits(result)
+    return [int(result) if whole else result]
 
 
 FUNCTIONS = {
