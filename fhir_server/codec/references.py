@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 from fhir_server.definitions import Definitions, load
 
-# The types whose values a transaction rewrites; canonical is left out by R4: http.html#trules
-_LINK_TYPES = frozenset({"uri", "url", "oid", "uuid"})
+# The types whose values a transaction rewrites; canonical is left out by R4: http.html#trules. That names oid and uuid
+# too, but Type/id, as a transaction has it, is neither.
+_LINK_TYPES = frozenset({"uri", "url"})
 
 _LITERAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?(?:#.*)?\Z")
 _LITERAL_OR_CONDITIONAL = re.compile(rf"{_LITERAL.pattern}|([A-Z][A-Za-z]+)\?(.+)\Z", re.DOTALL)
@@ -67,15 +68,21 @@ def localise(resource: dict[str, Any], base_url: str) -> bool:
     return found
 
 
-def rewrite(resource: dict[str, Any], mapping: dict[str, str], definitions: Definitions | None = None) -> None:
+def rewrite(
+    resource: dict[str, Any],
+    mapping: dict[str, str],
+    definitions: Definitions | None = None,
+    links: dict[str, str] | None = None,
+) -> None:
     """Replaces, in place, each link that is a key of mapping, with or without a #fragment after it, which stays.
 
-    Links are Reference.reference, elements of type uri, url, oid and uuid, and href and src of narratives
+    Links are Reference.reference, elements of type uri and url, and href and src of narratives
     (https://hl7.org/fhir/R4/http.html#trules); contained resources are walked too, and those in the entries of a
-    Bundle, but for links to others of its entries.
+    Bundle, but for links to others of its entries. links: the mapping of all but references, where it is another.
     """
     if mapping:
-        _rewrite(resource, _plans((definitions or load()).official).resource(resource), mapping)
+        plan = _plans((definitions or load()).official).resource(resource)
+        _rewrite(resource, plan, mapping, mapping if links is None else links)
 
 
 def rewrite_plain(resource: dict[str, Any], mapping: dict[str, str]) -> None:
@@ -188,10 +195,10 @@ def _full_urls(bundle: dict[str, Any]) -> set[str]:
     return {url for url in urls if type(url) is str}
 
 
-def _rewrite(node: dict[str, Any], plan: _Plan, mapping: dict[str, str]) -> None:
+def _rewrite(node: dict[str, Any], plan: _Plan, mapping: dict[str, str], links: dict[str, str]) -> None:
     if plan.bundle:
         own = _full_urls(node)
-        mapping = {link: new for link, new in mapping.items() if link not in own}
+        mapping, links = ({link: new for link, new in each.items() if link not in own} for each in (mapping, links))
     for name, value in node.items():
         step = plan.get(name)
         if step is None:
@@ -199,30 +206,31 @@ def _rewrite(node: dict[str, Any], plan: _Plan, mapping: dict[str, str]) -> None
         kind = type(value)
         if kind is str:
             if step is _NARRATIVE:
-                node[name] = _rewrite_narrative(value, mapping)
+                node[name] = _rewrite_narrative(value, links)
             elif type(step) is str:
-                new = mapping.get(value)
+                known = mapping if step is _REFERENCE else links
+                new = known.get(value)
                 if new is None and "#" in value:
-                    new = _before_fragment(value, mapping)
+                    new = _before_fragment(value, known)
                 if new:
                     node[name] = new
         elif kind is dict:
             if type(step) is _Plan:
-                _rewrite(value, step, mapping)
+                _rewrite(value, step, mapping, links)
             elif type(step) is not str:
-                _rewrite(value, step(value), mapping)
+                _rewrite(value, step(value), mapping, links)
         elif kind is list:
             if type(step) is _Plan:
                 for child in value:
                     if type(child) is dict:
-                        _rewrite(child, step, mapping)
+                        _rewrite(child, step, mapping, links)
             elif type(step) is not str:
                 for child in value:
                     if type(child) is dict:
-                        _rewrite(child, step(child), mapping)
+                        _rewrite(child, step(child), mapping, links)
             else:
                 node[name] = [
-                    (mapping.get(text) or _before_fragment(text, mapping) or text) if type(text) is str else text
+                    (links.get(text) or _before_fragment(text, links) or text) if type(text) is str else text
                     for text in value
                 ]
 

@@ -48,6 +48,32 @@ async def stored(fhir: Fhir, response: dict) -> dict:
     return (await fhir.get(response["response"]["location"].partition("/_history")[0])).json()
 
 
+async def test_a_full_url_that_is_the_canonical_url_stays_but_in_references(fhir: Fhir) -> None:
+    url, system = "http://guide.test/fhir/ValueSet/fruit", "http://guide.test/fhir/CodeSystem/fruit"
+    codes = {"resourceType": "CodeSystem", "url": system, "status": "active", "content": "not-present"}
+    include = {"system": system, "filter": [{"property": "concept", "op": "is-a", "value": "apple"}]}
+    values = {"resourceType": "ValueSet", "url": url, "status": "active", "compose": {"include": [include]}}
+    pointing = {
+        "resourceType": "Basic",
+        "code": {"coding": [{"system": system, "code": "apple"}]},
+        "extension": [{"url": url, "valueUri": url}, {"url": system, "valueReference": {"reference": url}}],
+    }
+    answer = await fhir.post(
+        "",
+        bundle(
+            entry("POST", "ValueSet", values, url),
+            entry("PUT", "CodeSystem/fruit", {**codes, "id": "fruit"}, system),
+            entry("POST", "Basic", pointing),
+        ),
+    )
+    assert answer.status_code == 200, answer.text
+    made, system_made, basic = [await stored(fhir, each) for each in answer.json()["entry"]]
+    assert made["url"] == url and made["compose"] == {"include": [include]} and system_made["url"] == system
+    assert basic["code"] == pointing["code"]
+    reference = {"reference": f"ValueSet/{made['id']}"}
+    assert basic["extension"] == [{"url": url, "valueUri": url}, {"url": system, "valueReference": reference}]
+
+
 async def test_urn_references_become_references_to_what_was_made(fhir: Fhir) -> None:
     answer = await fhir.post(
         "",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_server.codec.references import references, rewrite, rewrite_plain
 from fhir_server.core.errors import FhirError, Issue, error
@@ -40,7 +40,7 @@ async def prepare_all(environment: Environment, plan: Plan, outer: Request, ahea
     ahead: what its criteria match is not known yet; a bad entry is left for then.
     """
     moved, mapping = await beside(plan.entries, _mapping, plan)
-    plain = all(link.startswith(URN) for link in mapping)
+    links = _Links(mapping, _without_canonicals(plan, mapping), all(link.startswith(URN) for link in mapping))
     changed = [reference.encode() for reference in moved]
     problems: list[Issue] = []
     category = "unprocessable"
@@ -58,9 +58,9 @@ async def prepare_all(environment: Environment, plan: Plan, outer: Request, ahea
             continue
         try:
             if [item for item in resource.values() if type(item) is list and len(item) > WIDE]:
-                entry.prepared = await asyncio.to_thread(_prepared, environment, resource, mapping, plain)
+                entry.prepared = await asyncio.to_thread(_prepared, environment, resource, links)
             else:
-                entry.prepared = _prepared(environment, resource, mapping, plain)
+                entry.prepared = _prepared(environment, resource, links)
         except FhirError as problem:
             entry.prepared = None
             if not ahead:
@@ -73,15 +73,27 @@ async def prepare_all(environment: Environment, plan: Plan, outer: Request, ahea
 _deeper: set[str] = set()  # types of which a resource was seen with such URLs where rewrite_plain does not look
 
 
-def _prepared(environment: Environment, resource: dict[str, Any], mapping: dict[str, str], plain: bool) -> Prepared:
-    """plain: whether all links that are to be put right are URLs such as urn:uuid:…"""
-    plain = plain and resource["resourceType"] not in _deeper
-    if mapping:
-        (rewrite_plain if plain else rewrite)(resource, mapping)
+class _Links(NamedTuple):
+    """What is to be put right, of references and of other links; plain: whether all are URLs such as urn:uuid:…"""
+
+    references: dict[str, str]
+    others: dict[str, str]
+    plain: bool
+
+    def put_right(self, resource: dict[str, Any]) -> None:
+        rewrite(resource, self.references, links=self.others)
+
+
+def _prepared(environment: Environment, resource: dict[str, Any], links: _Links) -> Prepared:
+    plain = links.plain and resource["resourceType"] not in _deeper
+    if plain:
+        rewrite_plain(resource, links.references)
+    else:
+        links.put_right(resource)
     prepared = prepare(environment, resource)
     if plain and URN.encode() in prepared.draft.meta + prepared.draft.rest:
         _deeper.add(resource["resourceType"])
-        rewrite(resource, mapping)
+        links.put_right(resource)
         prepared = prepare(environment, resource)
     if b'"reference":"urn:' in prepared.draft.rest:
         _require_resolved(resource)
@@ -108,6 +120,17 @@ def _identities(plan: Plan) -> dict[str, str]:
         if match and f"{match[1]}/{match[2]}" != identity:
             mapping[f"{match[1]}/{match[2]}"] = identity
     return mapping
+
+
+def _without_canonicals(plan: Plan, mapping: dict[str, str]) -> dict[str, str]:
+    """The mapping without the fullUrls that are the canonical URL of their definition, as packages have them: that
+    names it wherever it stands (its url, the system of codes), so that only a Reference is put right."""
+    named = {entry.full_url for entry in plan.entries if entry.full_url and _canonical(entry.request) == entry.full_url}
+    return {link: new for link, new in mapping.items() if link not in named} if named else mapping
+
+
+def _canonical(request: Request) -> object:
+    return request.resource.get("url") if request.resource else None
 
 
 def _require_resolved(resource: dict[str, Any]) -> None:

@@ -36,7 +36,8 @@ def parse_query(
     compartment: (type, id) of the compartment searched in. lenient: parameters that are unknown or have values that
     can't be understood are left out, with a warning in Query.warnings; otherwise FhirError unsupported-parameter or
     value, with the parameter's name as location. blank: known parameters that have no value are left out likewise
-    ("empty parameters are not an error", https://hl7.org/fhir/R4/search.html#errors). Query.where may hold InValueSet and Subsumes: see search.rewrite.
+    ("empty parameters are not an error", https://hl7.org/fhir/R4/search.html#errors). Query.where may hold InValueSet
+    and Subsumes: see search.rewrite.
     """
     if type is not None and not context.definitions.is_resource(type):
         raise error("unknown-type", f"{shorten(type)} is no resource type.")

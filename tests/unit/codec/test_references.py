@@ -55,6 +55,11 @@ def test_canonicals_stay_as_r4_says():
     assert resource == {"resourceType": "Questionnaire", "derivedFrom": [OID], "url": "Binary/7"}
 
 
+def test_an_element_that_can_hold_a_uuid_or_an_oid_alone_stays():
+    values = [{"url": "http://a.test", "valueUuid": PATIENT}, {"url": "http://a.test", "valueOid": OID}]
+    assert rewritten({"resourceType": "Patient", "extension": [dict(value) for value in values]})["extension"] == values
+
+
 def test_repeated_uris_are_rewritten_one_by_one():
     resource = rewritten({"resourceType": "Task", "instantiatesUri": OID})
     assert resource["instantiatesUri"] == "Binary/7"
