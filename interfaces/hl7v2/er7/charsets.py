@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 LOSSLESS = "surrogateescape"
@@ -60,7 +61,11 @@ def decode_stated(raw: bytes, codec: str, fallback: str = "iso8859-1") -> tuple[
     """The text and the codec used. Bytes that the codec does not know become surrogates, so that nothing is lost.
 
     Where no set is stated: UTF-8 if the bytes are, else the fallback (the standard says ASCII, which both contain).
+    What says that it is ASCII and is UTF-8 is read as that.
     """
+    if codec == "ascii" and not raw.isascii():
+        with contextlib.suppress(UnicodeDecodeError):
+            return raw.decode("utf-8"), "utf-8"
     if codec:
         return raw.decode(codec, LOSSLESS), codec
     try:

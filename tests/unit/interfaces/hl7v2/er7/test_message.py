@@ -100,7 +100,7 @@ def test_escape_sequences(written, text):
     ("name", "codec"),
     [("8859/1", "iso8859-1"), ("8859/2", "iso8859-2"), ("8859/15", "iso8859-15"), ("UNICODE UTF-8", "utf-8"),
      ("UNICODE", "utf-8"), ("utf-8", "utf-8"), ("GB 18030-2000", "gb18030"), ("ASCII~ISO IR87", "iso2022_jp"),
-     ("ASCII~8859/1", "iso8859-1")],
+     ("ASCII~8859/1", "iso8859-1"), ("ASCII", "utf-8")],
 )  # fmt: skip
 def test_character_sets(name, codec):
     letters = {"iso8859-2": "Łódź", "gb18030": "汉字誠", "iso2022_jp": "山田"}.get(codec, "Müller")
