@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from terminology.catalog import Catalog, CodeSystem
-from terminology.model import Concept, Designation
+from terminology.model import Concept, Designation, Details
 
 # Code systems whose names here are not their own: of countries CLDR's ("UK"), while ISO's are not free
 NAMED_BY_OTHERS = frozenset({"urn:iso:std:iso:3166"})
@@ -38,6 +38,15 @@ def all_designations(catalog: Catalog, system: CodeSystem, concept: Concept) -> 
     for supplement in catalog.supplements(system.info.url):
         if (other := supplement.find(concept.code)) is not None:
             found += supplement.designations(other)
+    return found
+
+
+def all_details(catalog: Catalog, system: CodeSystem, concept: Concept) -> list[Details]:
+    """What the code system knows of a concept, and then what its supplements add."""
+    found = [system.details(concept)]
+    for supplement in catalog.supplements(system.info.url):
+        if (other := supplement.find(concept.code)) is not None:
+            found.append(supplement.details(other))
     return found
 
 

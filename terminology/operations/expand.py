@@ -11,7 +11,7 @@ from fhir_server.core.keys import instant
 from terminology.catalog import Catalog
 from terminology.compose.compiled import CompiledSet
 from terminology.compose.expansion import Expanded, Member, Wanted, expand
-from terminology.language import all_designations, display, speaks
+from terminology.language import all_designations, all_details, display, speaks
 from terminology.model import Designation
 from terminology.operations.arguments import Arguments
 from terminology.operations.view import value_set, view
@@ -160,7 +160,7 @@ def _entry(
         if wanted:
             entry["designation"] = [_designation(d) for d in wanted]
     if properties and member.provider:
-        values = _properties(member, properties)
+        values = _properties(catalog, member, properties)
         if values:
             entry["extension"] = values
     return entry
@@ -179,10 +179,10 @@ def _designation(designation: Designation) -> Json:
     return {key: value for key, value in found.items() if value}
 
 
-def _properties(member: Member, wanted: Sequence[str]) -> list[Json]:
+def _properties(catalog: Catalog, member: Member, wanted: Sequence[str]) -> list[Json]:
     assert member.provider is not None
-    details = member.provider.details(member.concept)
-    known = (*details.properties, *details.related)
+    details = all_details(catalog, member.provider, member.concept)
+    known = [*(property for each in details for property in each.properties), *details[0].related]
     found = [(p.code, p.type, p.value) for p in known if p.code in wanted]
     if member.concept.definition and "definition" in wanted:
         found.append(("definition", "string", member.concept.definition))

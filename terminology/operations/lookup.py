@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_server.core.errors import error
-from terminology.language import display, speaks
+from terminology.language import all_details, display, speaks
 from terminology.model import Concept, Designation, Details, Property
 from terminology.operations.arguments import Arguments, entry, parameters, parts
 from terminology.operations.view import code_system, named_system, view, with_instance
@@ -31,10 +31,7 @@ def lookup(service: Terminology, arguments: Arguments, instance: Json | None = N
         raise error("not-found", f"The code '{code}' is not in {name}. {reason}".strip(), location="code")
     system, concept = found
     asked = arguments.texts("property")
-    details = [system.details(concept)]
-    for supplement in catalog.supplements(system.info.url):
-        if (other := supplement.find(concept.code)) is not None:
-            details.append(supplement.details(other))
+    details = all_details(catalog, system, concept)
     designations = [designation for each in details for designation in each.designations]
     language = arguments.text("displayLanguage")
     shown = display(language, concept.display, system.info.resource.get("language", ""), designations)

@@ -3,7 +3,7 @@
 import pytest
 
 from fhir_server.core.errors import FhirError
-from tests.unit.terminology.conftest import ANIMALS, animal_system, answer
+from tests.unit.terminology.conftest import ANIMALS, animal_system, answer, value_set
 
 
 def properties(found):
@@ -84,6 +84,9 @@ def test_a_supplement_adds_designations_and_properties(call, animals):
     with pytest.raises(FhirError, match="animals-fi is not known"):
         call("CodeSystem/lookup", system=ANIMALS, code="cat", useSupplement="http://example.org/animals-fi")
     assert ("sound", "miao") in properties(found)
+    cats = value_set({"system": ANIMALS, "concept": [{"code": "cat"}]})
+    (cat,) = call("ValueSet/expand", valueSet=cats, property=["sound"])["expansion"]["contains"]
+    assert cat["extension"][0]["extension"][1] == {"url": "value", "valueString": "miao"}
 
 
 def test_versions_live_side_by_side_and_the_newest_is_used(call, animals):
