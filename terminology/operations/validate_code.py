@@ -82,7 +82,10 @@ def _of_another(coding: Json, ours: Json) -> str:
 def _of_concept(
     catalog: Catalog, value_set: CompiledSet | None, concept: Json, rules: Rules, infer: bool, ours: Json
 ) -> Verdict:
-    """Valid when one of the codings is; what is wrong with the others is told as warnings."""
+    """Valid when one of the codings is; what is wrong with the others is told as warnings.
+
+    Where none is, the answer is about one whose code is right, such as one with a wrong display.
+    """
     verdicts = []
     for number, coding in enumerate(concept.get("coding", ())):
         place = f"CodeableConcept.coding[{number}]"
@@ -96,7 +99,9 @@ def _of_concept(
         verdict = Verdict()
         verdict.add("error", "invalid", "The CodeableConcept has no coding to check.", "CodeableConcept.coding")
         return verdict
-    best = next((v for v in verdicts if v.result), None) or next((v for v in verdicts if v.unknown), verdicts[0])
+    known = (v for v in verdicts if not v.unknown and all(issue.code != "code-invalid" for issue in v.issues))
+    best = next((v for v in verdicts if v.result), None) or next(known, None)
+    best = best or next((v for v in verdicts if v.unknown), verdicts[0])
     for other in verdicts:
         if other is not best:
             for issue in other.issues:

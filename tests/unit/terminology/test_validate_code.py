@@ -117,6 +117,9 @@ def test_a_concept_is_valid_when_one_of_its_codings_is(mammals):
     assert (found["result"], found["code"]) == (True, "cat")
     assert found["issues"]["issue"][0]["expression"] == ["CodeableConcept.coding[0].code"]
     assert mammals(codeableConcept={"coding": codings[:1]})["result"] is False
+    codings[1]["display"] = "Dog"
+    found = mammals(codeableConcept={"coding": codings})
+    assert (found["result"], found["code"], found["display"]) == (False, "cat", "Cat")
 
 
 def test_a_coding_without_system_has_no_meaning(mammals):
