@@ -85,8 +85,10 @@ def _in_system(catalog: Catalog, part: Part, system: str, code: str, version: st
         if listed is not None:
             return Membership(True, *(known or (None, None)), listed)
         # Without case, another spelling of a listed code is that code.
-        if known and known[1].code in part.codes and not known[0].info.case_sensitive:
-            return Membership(True, *known, part.codes[known[1].code])
+        if known and not known[0].info.case_sensitive:
+            spelled = known[1].code.casefold()
+            listed = next((listed for other, listed in part.codes.items() if other.casefold() == spelled), None)
+            return Membership(True, *known, listed) if listed else _NOT
         return _NOT
     if known is None:
         found = catalog.system(system, part.version or version)

@@ -122,6 +122,16 @@ def test_a_concept_is_valid_when_one_of_its_codings_is(mammals):
     assert (found["result"], found["code"], found["display"]) == (False, "cat", "Cat")
 
 
+def test_a_code_without_case_is_listed_in_any_spelling(service, call):
+    service.put(animal_system(url="http://example.org/caseless", caseSensitive=False))
+    listed = value_set({"system": "http://example.org/caseless", "concept": [{"code": "DOG", "display": "Rex"}]})
+    for code in ("dog", "DOG", "Dog"):
+        found = answer(call("ValueSet/validate-code", valueSet=listed, system="http://example.org/caseless", code=code))
+        assert (found["result"], found["code"], found["display"]) == (True, "dog", "Rex")
+    tags = value_set({"system": "urn:ietf:bcp:47", "concept": [{"code": "de-CH"}]})
+    assert answer(call("ValueSet/validate-code", valueSet=tags, system="urn:ietf:bcp:47", code="de-ch"))["result"]
+
+
 def test_a_coding_without_system_has_no_meaning(mammals):
     assert "no system" in mammals(coding={"code": "dog"})["message"]
 
