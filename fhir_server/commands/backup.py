@@ -39,7 +39,19 @@ def backup(
 
     `hms restore` brings back any moment between the first backup and the last.
     """
-    asyncio.run(_backup(load({"data": data}, config=config), folder, whole, follow))
+    asyncio.run(_backup(_embedded(data, config), folder, whole, follow))
+
+
+def _embedded(data: Path | None, config: Path | None) -> Settings:
+    """The settings; FhirError where MongoDB keeps the resources: a file of the data folder is then not the store."""
+    settings = load({"data": data}, config=config)
+    if settings.mongodb_url:
+        raise error(
+            "value",
+            "mongodb_url is set, so the resources are in MongoDB: back them up with mongodump, have them back with "
+            "mongorestore (docs/how-to/operating-distributed.md). For the embedded store in --data leave it out.",
+        )
+    return settings
 
 
 async def _backup(settings: Settings, path: Path, whole: bool, follow: float) -> None:
@@ -102,7 +114,7 @@ def restore(
     One that was broken off leaves half a store that nothing starts on; the same command again makes it anew.
     """
     moment = _moment(at) if at else None
-    if not asyncio.run(_restore(load({"data": data}, config=config), folder, moment)):
+    if not asyncio.run(_restore(_embedded(data, config), folder, moment)):
         raise typer.Exit(1)
 
 

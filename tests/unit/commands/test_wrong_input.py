@@ -113,3 +113,14 @@ def test_a_password_that_nobody_can_type(tmp_path: Path) -> None:
 def test_a_number_past_what_it_can_be(command: tuple[str, ...], tmp_path: Path) -> None:
     said = hms(*command, "--data", tmp_path / "none", code=2)
     assert "less than or equal to" in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_a_backup_of_the_data_folder_where_mongodb_has_the_resources(command: str, tmp_path: Path) -> None:
+    (tmp_path / "hms.toml").write_text('mongodb_url = "mongodb://db1"\nelasticsearch_url = "http://es1:9200"\n')
+    data = tmp_path / "data"  # with a store from before the move to MongoDB
+    data.mkdir()
+    (data / "fhir.sqlite").write_bytes(b"")
+    said = hms(command, tmp_path / "kept", "--data", data, "--config", tmp_path / "hms.toml", code=1)
+    assert "resources are in MongoDB" in said and said.count("\n") == 1
+    assert not (tmp_path / "kept").exists() and [*data.iterdir()] == [data / "fhir.sqlite"]
