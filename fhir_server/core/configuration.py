@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +30,9 @@ FILES = (
     "elasticsearch_ca",
 )  # fmt: skip
 FOLDERS = ("subscription_topics", "views", "indicators", "reports")
+LOGIN = re.compile(
+    r"^(.(?:[\w+]+:/*)?).*@"
+)  # of a text in quotes: a quote and a scheme or user, then what nobody may see
 
 
 def load(
@@ -119,11 +123,16 @@ def _value(name: str, value: Any, where: str) -> Any:
     except msgspec.ValidationError as problem:
         form = "of another form" if "pattern" in _schema(name) else limits(name)
         raise error(
-            "value", f"{name} can't be {value!r:.100} ({where}); it must be {form}. {description(name)}"
+            "value", f"{name} can't be {_told(value)} ({where}); it must be {form}. {description(name)}"
         ) from problem
     if name == "timezone" and not _is_zone(made):
-        raise error("value", f"{name} can't be {value!r:.100} ({where}); no such zone is known. {description(name)}")
+        raise error("value", f"{name} can't be {_told(value)} ({where}); no such zone is known. {description(name)}")
     return made
+
+
+def _told(value: Any) -> str:
+    """A value as an error tells it: shortened, and without the login that a URL may have."""
+    return LOGIN.sub(r"\1…@", repr(value))[:100]
 
 
 def _is_zone(name: str) -> bool:

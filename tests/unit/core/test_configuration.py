@@ -89,3 +89,18 @@ def test_every_setting_takes_effect_somewhere():
 def test_a_text_of_the_wrong_form_is_not_told_to_be_text():
     with pytest.raises(FhirError, match=r"of another form\. The FHIR base URL that clients see"):
         load({"base_url": "not a url"}, environ={})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("mongodb_url", "mongo://hms:geheim@db1,db2/?replicaSet=rs0", "'mongo://…@db1,db2/?replicaSet=rs0'"),
+        ("elasticsearch_url", "hms:geheim@es1:9200", "'hms:…@es1:9200'"),
+        ("elasticsearch_url", "geheim@es1:9200", "'…@es1:9200'"),
+        ("elasticsearch_url", "htps://hms:geheim@es1,hms:ge'heim/@es2", "…@es2"),
+    ],
+)
+def test_what_is_refused_is_told_without_its_login(name: str, value: str, told: str) -> None:
+    with pytest.raises(FhirError) as refused:
+        load({name: value}, environ={})
+    assert told in str(refused.value) and "heim" not in str(refused.value)
