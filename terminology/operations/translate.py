@@ -31,7 +31,7 @@ def translate_code(service: Terminology, arguments: Arguments, instance: Json | 
     reverse = bool(arguments.flag("reverse"))
     codings = _codings(arguments)
     target_system = arguments.text("targetsystem")
-    dependencies = [_dependency(given) for given in arguments.all("dependency")]
+    dependencies = [each for given in arguments.all("dependency") for each in _dependencies(given)]
     find: Callable[[str], CompiledMap | None] = lambda canonical: service.concept_map(canonical, catalog)  # noqa: E731
     matches: dict[str, Match] = {}
     looked_at = 0
@@ -65,14 +65,15 @@ def _codings(arguments: Arguments) -> list[Json]:
     return found
 
 
-def _dependency(given: Any) -> Dependency:
+def _dependencies(given: Any) -> list[Dependency]:
+    """The element and its value, by each coding of it."""
     if not isinstance(given, dict) or "element" not in given or "concept" not in given:
         raise error("value", "Each dependency has the parts element and concept.", location="dependency")
     concept = given["concept"]
     if isinstance(concept, dict):
         require_shape(concept, "CodeableConcept", "dependency.concept")
-    coding = (concept.get("coding") or [{}])[0] if isinstance(concept, dict) else {"code": str(concept)}
-    return Dependency(str(given["element"]), coding.get("system", ""), coding.get("code", ""))
+    codings = concept.get("coding", []) if isinstance(concept, dict) else [{"code": str(concept)}]
+    return [Dependency(str(given["element"]), each.get("system", ""), each.get("code", "")) for each in codings]
 
 
 def _maps(

@@ -144,6 +144,8 @@ def test_what_a_mapping_depends_on_must_be_given(translate):
     small = (("element", "http://size"), ("concept", {"coding": [{"code": "small"}]}))
     found = translate(system=ANIMALS, code="cat", url=CONCEPT_MAP["url"], dependency=small)
     assert targets(found) == [("equal", "fern"), ("inexact", "palm")]
+    of_two_systems = (("element", "http://size"), ("concept", {"coding": [{"code": "S"}, {"code": "small"}]}))
+    assert translate(system=ANIMALS, code="cat", url=CONCEPT_MAP["url"], dependency=of_two_systems) == found
     assert found["match"][1]["product"] == [{"element": "http://pot", "concept": {"code": "clay"}}]
 
 
