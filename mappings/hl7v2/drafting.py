@@ -155,7 +155,10 @@ class _Walk:
         if used:
             node.used = True
             self.latest.setdefault((node.type, id(node.group)), node)
-            node.segments.setdefault(segment.name, segment)
+            first = node.segments.setdefault(segment.name, segment)
+            if first is not segment and segment.name == "PID" and first.fields[2:5] != segment.fields[2:5]:
+                text = f"ERROR {self.draft.place(segment, 3)}: {self.draft.structure} is about one patient, and this is"
+                self.draft.issues.append(f"{text} another; send a message for each.")
             if node.around is None:
                 node.around = around
         if prepared.links:

@@ -23,7 +23,13 @@ from mappings.hl7v2.treatments import (
     finish_provenance,
     finish_service,
 )
-from mappings.hl7v2.visits import finish_appointment, finish_coverage, finish_encounter, finish_patient
+from mappings.hl7v2.visits import (
+    finish_account,
+    finish_appointment,
+    finish_coverage,
+    finish_encounter,
+    finish_patient,
+)
 
 # What a resource says where its message does not: only what R4 asks for.
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -170,6 +176,7 @@ _FINISHERS: dict[str, Callable[[Draft, Node, Tables], None]] = {
     "DocumentReference": finish_document,
     "Condition": finish_condition,
     "AllergyIntolerance": finish_allergy,
+    "Account": finish_account,
     "Coverage": finish_coverage,
     "ServiceRequest": finish_service,
     "Immunization": finish_immunization,

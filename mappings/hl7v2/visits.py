@@ -118,6 +118,15 @@ def finish_appointment(draft: Draft, node: Node, tables: Tables) -> None:
         draft.nodes.remove(node)
 
 
+def finish_account(draft: Draft, node: Node, tables: Tables) -> None:
+    """An account that is purged (P02) or ended (P06) is inactive, until one is added (P01)."""
+    event = draft.event if draft.message.type == "BAR" else ""
+    if event in ("P02", "P06"):
+        node.put("status", "inactive")
+    elif event != "P01":
+        yields(node, "status", ("inactive", "entered-in-error"))
+
+
 def finish_coverage(draft: Draft, node: Node, tables: Tables) -> None:
     """A payor, whole classes, and the subscriber."""
     payors = node.items.get("payor")

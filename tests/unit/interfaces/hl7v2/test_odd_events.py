@@ -424,6 +424,27 @@ async def test_relatives_whom_a_message_states_no_more_end(hospital: Hospital):
     assert await active() == ["GUS"] and "contact" not in await hospital.one("Patient")
 
 
+@pytest.mark.parametrize("kind", ["ADT^A08", "ADT^A31", "BAR^P02", "VXU^V04", "MDM^T02"])
+async def test_two_patients_where_one_may_be_do_not_become_one(hospital: Hospital, kind: str):
+    made = await hospital.send(kind, pid("1^^^A"), pid("2^^^A", "|ROE^JOE"), "TXA|1|CN|TX|||||||||D1")
+    assert any(one.startswith("PID[2]-3: ") and "another; send a message for each" in one for one in made.errors)
+
+
+async def test_a_patient_who_is_stated_twice_is_one(hospital: Hospital):
+    made = await hospital.send("ADT^A08", pid(), pid())
+    assert not made.errors and (await hospital.one("Patient"))["identifier"][0]["value"] == "100"
+
+
+@pytest.mark.parametrize("event", ["P02", "P06"])
+async def test_an_account_that_ends_is_inactive(hospital: Hospital, event: str):
+    holder = pid(rest="|DOE^J||1970|F||||||||||A77^^^HOSP")
+    await hospital.send("BAR^P01", holder)
+    await hospital.send(f"BAR^{event}", holder, sent="20240103")
+    assert (await hospital.one("Account"))["status"] == "inactive"
+    await hospital.send("BAR^P05", holder, sent="20240104")
+    assert (await hospital.one("Account"))["status"] == "inactive"
+
+
 async def test_an_account_of_several_patients_has_each_once_after_a_move(hospital: Hospital):
     def of(number: str) -> str:
         return pid(f"{number}^^^A", "|DOE^J||1970|F||||||||||A77^^^HOSP")
