@@ -1,4 +1,4 @@
-"""Where a running server finds profiles and questionnaires: installed packages, and what is stored in it."""
+"""Where a running server finds profiles, questionnaires and measures: installed packages, and what is stored in it."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class InstalledPackages:
 
 
 class StoredProfiles:
-    """StructureDefinitions and Questionnaires that are stored as resources, by type and id of the resource."""
+    """StructureDefinitions, Questionnaires and Measures that are stored as resources, by type and id."""
 
-    types = ("StructureDefinition", "Questionnaire")
+    types = ("StructureDefinition", "Questionnaire", "Measure")
 
     def __init__(self) -> None:
         self._by_id: dict[tuple[str, str], str] = {}
@@ -75,7 +75,7 @@ class StoredProfiles:
             self._changed(type)
 
     def _changed(self, type: str) -> None:
-        if type == "StructureDefinition":  # nothing is compiled of a Questionnaire
+        if type == "StructureDefinition":  # nothing is compiled of the others
             self._generation += 1
 
     def find(self, type: str, canonical: str) -> Json | None:

@@ -20,6 +20,7 @@ from profiles.definitional import definition_problems
 from profiles.documents import document_problems
 from profiles.holdings import declared as declared_profiles
 from profiles.holdings import resources
+from profiles.measures import report_problems
 from profiles.questionnaires import questionnaire_problems, response_problems
 from profiles.snapshot.registry import Registry, Source
 from profiles.structure import StructureCompiler
@@ -213,6 +214,7 @@ class Validator:
                     *(self._values.check(resource, context) or ()),
                     *(self._extensions.check(resource, context) or ()),
                     *self._of_questionnaire(resource, context),
+                    *(() if wrong else self._of_measure(resource)),
                     *(() if wrong else definition_problems(resource, self._extensions.compiler.registry, context)),
                     *(() if wrong else document_problems(resource, context)),
                     *(() if wrong else transaction_problems(resource, context)),
@@ -245,6 +247,17 @@ class Validator:
             text = f"the questionnaire {canonical} is not known here, so the answers were not checked against it"
             return [Problem("questionnaire-unknown", "not-found", text, ".questionnaire", "warning")]
         return response_problems(resource, found, context.shared)
+
+    def _of_measure(self, resource: Json) -> Problems:
+        """What a report says that its Measure, where that is known, does not define."""
+        canonical = resource.get("measure")
+        if resource.get("resourceType") != "MeasureReport" or not isinstance(canonical, str):
+            return []
+        found = self.registry.find("Measure", canonical)
+        if found is None:
+            text = f"the measure {canonical} is not known here, so the report was not checked against it"
+            return [Problem("measure-unknown", "not-found", text, ".measure", "warning")]
+        return report_problems(resource, found)
 
     def _issues(self, resource: Any, found: Found) -> list[Issue]:
         root = resource.get("resourceType") if isinstance(resource, dict) else None

@@ -211,6 +211,15 @@ async def test_a_profile_that_takes_long_holds_up_nobody(fhir: Fhir) -> None:
     assert ended == ["read", "validate"]
 
 
+MEASURE = {
+    "resourceType": "Measure",
+    "id": "count",
+    "url": "http://ward.test/Measure/count",
+    "status": "active",
+    "scoring": {"coding": [{"code": "cohort"}]},
+    "group": [{"description": "all who came"}],
+}
+
 QUESTIONS = {
     "resourceType": "Questionnaire",
     "id": "intake",
@@ -240,6 +249,20 @@ async def test_a_response_is_checked_against_the_stored_questionnaire(fhir: Fhir
     assert await issues(answers(valueInteger=40)) == []
     await fhir("DELETE", "Questionnaire/intake")
     assert await issues(answers(valueInteger=40)) == ["questionnaire-unknown"]
+
+
+async def test_a_report_is_checked_against_the_stored_measure(fhir: Fhir) -> None:
+    score = {"group": [{"measureScore": {"value": 1}}]}
+    period = {"period": {"start": "2024"}}
+    report = {"resourceType": "MeasureReport", "status": "complete", "type": "summary", "measure": MEASURE["url"]}
+
+    async def rules() -> list[str]:
+        found = (await fhir.post("MeasureReport/$validate", {**report, **period, **score})).json()["issue"]
+        return [i["details"]["coding"][0]["code"] for i in found if "details" in i]
+
+    assert await rules() == ["measure-unknown"]
+    await fhir.put("Measure/count", MEASURE)
+    assert await rules() == ["measure-score"]
 
 
 async def test_declared_validation_refuses_a_response_that_does_not_fit(settings) -> None:

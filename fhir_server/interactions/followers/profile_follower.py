@@ -1,4 +1,4 @@
-"""Stored StructureDefinitions become usable as profiles, and Questionnaires for responses, along the change feed."""
+"""Stored StructureDefinitions become usable as profiles, Questionnaires and Measures for responses and reports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from profiles.sources import StoredProfiles
 
 
 class ProfileFollower(ResourceFollower):
-    """Keeps profiles and questionnaires in step with the resources in the store; all are read at the start."""
+    """Keeps profiles, questionnaires and measures in step with the store; all are read at the start."""
 
     types = StoredProfiles.types
 
