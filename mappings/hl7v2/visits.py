@@ -86,16 +86,15 @@ RESOURCES = {"AIP": "Practitioner", "AIL": "Location", "AIG": "Device"}
 
 
 def finish_appointment(draft: Draft, node: Node, tables: Tables) -> None:
-    """The status that the event tells, its patient, and its end."""
+    """The status that the event tells, its patients, and its end."""
     event = tables.code("Event[AppointmentStatus]", draft.event)
     if event and (draft.event in ("S15", "S16", "S17", "S26") or "status" not in node.items):
         node.put("status", event[0])
-    patient = next(iter(draft.of("Patient")), None)
     participants = node.items.setdefault("participant", {})
-    if patient is not None:
+    for number, patient in enumerate(draft.of("Patient")):  # several come to a group
         element = Element("Appointment.participant")
         element.put("actor", patient)
-        participants["patient"] = element
+        participants["patient", number] = element
     for one, element in list(participants.items()):
         actor = element.items.get("actor")
         if not element.values("type") and (actor is None or not has_content(actor)):

@@ -214,6 +214,13 @@ async def test_an_appointment_is_at_the_time_of_its_schedule(hospital: Hospital)
     assert (found["start"], found["end"]) == ("2024-02-02T10:00:00+00:00", "2024-02-02T10:30:00+00:00")
 
 
+async def test_all_patients_of_a_group_come_to_its_appointment(hospital: Hospital):
+    schedule = "SCH|A1^SCH|||||X|R^Reason^L|NORMAL|30|MIN|^^30^20240301100000^20240301103000"
+    await hospital.send("SIU^S12", schedule, pid(), pid("200^^^A", "|ROE^JOE"))
+    actors = [one["actor"]["reference"] for one in (await hospital.one("Appointment"))["participant"]]
+    assert sorted(actors) == sorted(f"Patient/{one['id']}" for one in await hospital.all("Patient"))
+
+
 async def test_of_several_services_the_first_begins_an_appointment(hospital: Hospital):
     later = "AIS|2|A|D^Other^L|202402010930|||30|min"
     await hospital.send("SIU^S12", SCHEDULE.format(time=""), pid(), *RESOURCES[:2], later)
