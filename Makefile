@@ -32,8 +32,9 @@ ANSWERS = $(PY) -c "import urllib.request; urllib.request.urlopen('http://127.0.
 load: $(VENV)/.runtime ## Load the sample patients into the server at PORT=8080
 	@$(PY) -m fhir_server.cli load --samples --server "http://127.0.0.1:$(PORT)/fhir"
 
+# The files that take longest are in tests/system, which comes early: no processor waits for one of them at the end.
 test: $(VENV)/.dev ## Run all tests, a file on each processor at a time: ARGS="-k name" for some
-	@$(PY) -m pytest -n auto --dist loadfile $(ARGS)
+	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-distributed: $(VENV)/.dev ## Run the distributed engine's tests on services that it starts
 	@$(PY) -m tests.backends pytest --engines distributed $(or $(ARGS),$(DISTRIBUTED))
