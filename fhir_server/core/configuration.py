@@ -11,7 +11,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -125,8 +125,9 @@ def _value(name: str, value: Any, where: str) -> Any:
         raise error(
             "value", f"{name} can't be {_told(value)} ({where}); it must be {form}. {description(name)}"
         ) from problem
-    if name == "timezone" and not _is_zone(made):
-        raise error("value", f"{name} can't be {_told(value)} ({where}); no such zone is known. {description(name)}")
+    means, otherwise = _MEANT.get(name, (None, ""))
+    if means is not None and not means(made):
+        raise error("value", f"{name} can't be {_told(value)} ({where}); {otherwise}. {description(name)}")
     return made
 
 
@@ -143,6 +144,23 @@ def _is_zone(name: str) -> bool:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return False
     return True
+
+
+def _are_networks(names: tuple[str, ...]) -> bool:
+    from ipaddress import ip_network
+
+    try:
+        return all(map(ip_network, names))
+    except ValueError:
+        return False
+
+
+_NO_NETWORK = "each must be a network such as 10.0.0.0/8 or 2001:db8::/32, with no bits behind the prefix"
+_MEANT: dict[str, tuple[Callable[[Any], bool], str]] = {  # what a schema can't say of values, and of those that are not
+    "timezone": (_is_zone, "no such zone is known"),
+    "allowed_networks": (_are_networks, _NO_NETWORK),
+    "metrics_networks": (_are_networks, _NO_NETWORK),
+}
 
 
 def description(name: str) -> str:

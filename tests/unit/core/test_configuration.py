@@ -48,6 +48,8 @@ def test_an_empty_list_of_origins_is_none():
         ("dicom_known_peers_only", "maybe", "true, false or auto"),
         ("base_url", "https://fhir.example.org/fhir/", "no slash at its end"),
         ("timezone", "Europe/Nowhere", "no such zone"),
+        ("allowed_networks", "10.0.0.0/8, prometheus", "each must be a network"),
+        ("metrics_networks", "10.0.0.1/8", "each must be a network"),
     ],
 )
 def test_a_wrong_value_is_refused_with_what_it_may_be(name, value, said):
