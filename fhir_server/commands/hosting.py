@@ -131,7 +131,7 @@ def host(settings: Settings, listening: socket.socket, server: str = "") -> None
 def beside(settings: Settings) -> Iterator[list[str]]:
     """A process beside `hms serve` with the subsystems of the settings, where there are some; gives the banner's lines.
 
-    It is started again where it ends. FhirError "value" for a name that is none.
+    It is started again where it ends. FhirError "value" for a name that is none, or what a subsystem can't start with.
     """
     if not settings.subsystems:
         yield []
@@ -139,6 +139,8 @@ def beside(settings: Settings) -> Iterator[list[str]]:
     from fhir_server.subsystems.registry import SOCKET_VARIABLE, chosen
 
     found = chosen(settings)
+    for each in found:
+        each.require(settings)  # refused here, it is one line
     # the server feeds the search index; its process does not need a second hand
     own = msgspec.structs.replace(settings, projecting=False, workers=1)
     with tempfile.TemporaryDirectory(prefix="ultimate-hms-") as folder, socket.socket(socket.AF_UNIX) as listening:

@@ -1,4 +1,5 @@
-"""The subsystems that there are. Each package NAME has a module mounted with TITLE, ENDPOINTS and make(settings)."""
+"""The subsystems that there are. Each package NAME has a module mounted with TITLE, ENDPOINTS and make(settings), and
+where files of a site are read, require(settings)."""
 
 from __future__ import annotations
 
@@ -55,12 +56,16 @@ OF_EVERY = (
 
 
 class Registered(NamedTuple):
-    """One subsystem: what people call it, its REST endpoints, and how it is made on a data folder."""
+    """One subsystem: what people call it, its REST endpoints, and how it is made on a data folder.
+
+    require: FhirError "value" for settings that it could not be made with.
+    """
 
     name: str
     title: str
     endpoints: Sequence[Endpoint]
     make: Callable[[Settings], Subsystem]
+    require: Callable[[Settings], None]
 
     @property
     def package(self) -> str:
@@ -75,7 +80,8 @@ def registered(name: str) -> Registered:
         hint = f" Did you mean {near[0]}?" if near else f" There is: {', '.join(NAMES)}."
         raise error("value", f"There is no subsystem {name[:100]}.{hint}")
     module = importlib.import_module(f"fhir_server.subsystems.{name}.mounted")
-    return Registered(name, module.TITLE, module.ENDPOINTS, module.make)
+    require = getattr(module, "require", lambda settings: None)
+    return Registered(name, module.TITLE, module.ENDPOINTS, module.make, require)
 
 
 def chosen(settings: Settings) -> list[Registered]:

@@ -15,6 +15,7 @@ import zstandard
 from fhir_server.samples import patient_ids
 from tests.system.process import command, hms, serving
 
+WORKFORCE = ("serve", "--port", "0", "--subsystems", "workforce")
 DICOM = ("serve", "--port", "0", "--dicom", "true", "--dicom-port", "0")
 SYNTHEA = "https://github.com/synthetichealth/synthea"
 
@@ -119,6 +120,7 @@ def test_the_version_is_told():
         (("serve", "--data", ""), "data can't be ''"),
         (("serve", "--views", "none"), "views names none, which can't be read"),
         (("serve", "--policies", "none.toml"), "policies names none.toml, which can't be read"),
+        ((*WORKFORCE, "--workforce-pay", __file__), "test_hms.py has no rules of pay"),
         ((*DICOM, "--dicom-peers", "none.toml"), "none.toml can't be read"),
         ((*DICOM, "--dicom-storage", "s4://x"), "dicom_storage can't be used: Protocol not known: s4"),
     ],

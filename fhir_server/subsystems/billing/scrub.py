@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import csv
 import functools
-import json
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+import msgspec
 
 from fhir_server.core.errors import FhirError, error
 from interfaces.x12.claims import DIAGNOSES, write_claims
-from interfaces.x12.shapes import ClaimData, Envelope, Party
+from interfaces.x12.shapes import ClaimData, Envelope, Party, Place
 from interfaces.x12.values import is_day
 
 SCHEMA = """
@@ -31,6 +31,14 @@ BYPASS = frozenset(
 TRIAL = Envelope("TRIAL", "TRIAL", 1, "20260101", "0000")
 TRIALISTS = (Party("TRIAL", id="TRIAL"), Party("TRIAL", id="TRIAL"))  # submitter, receiver
 
+SHIPPED = Path(__file__).with_name("rules") / "payer_edits.json"
+OWN = "billing-edits.json"  # of the site, beside the tables
+_PARTIES = "billing|subscriber|payer|patient|rendering"
+_NEEDED = (
+    f"({'|'.join(ClaimData.__struct_fields__)})"
+    f"|({_PARTIES})[.]({'|'.join(Party.__struct_fields__)})"
+    f"|({_PARTIES})[.]place[.]({'|'.join(Place.__struct_fields__)})"
+)
 _ICD10 = re.compile(r"[A-Z][0-9][0-9A-Z][0-9A-Z]{0,4}")
 
 
@@ -42,6 +50,36 @@ class Finding(NamedTuple):
     text: str
 
 
+class PayerEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a payer, by its identifier, needs of a kind of claim (P, I), or of lines with some codes; "*" is all.
+
+    modifier: that those lines must have; needs: what of a ClaimData must be there, such as subscriber.born.
+    """
+
+    edit: str
+    text: str
+    payer: str = "*"
+    kind: Literal["*", "P", "I"] = "*"
+    severity: Literal["error", "warning"] = "error"
+    codes: tuple[str, ...] = ()
+    modifier: str = ""
+    needs: str = ""
+
+
+def payer_edits(file: Path) -> list[PayerEdit]:
+    """The edits of a file, none where there is no file; FhirError "value" that says what is wrong in it."""
+    try:
+        found = msgspec.json.decode(file.read_bytes(), type=list[PayerEdit])
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as problem:
+        raise error("value", f"{file} has no edits of payers: {problem}.") from None
+    for each in found:
+        if each.needs and not re.fullmatch(_NEEDED, each.needs):
+            raise error("value", f"{file}: {each.edit} needs {each.needs[:40]}, which is no part of a claim.")
+    return found
+
+
 class Edits:
     """Code edits that were loaded, in a file of their own, which a rebuild leaves alone."""
 
@@ -49,11 +87,7 @@ class Edits:
         file.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
         self._connection.executescript(SCHEMA)
-        own = file.with_name("billing-edits.json")
-        shipped = resources.files("fhir_server.subsystems.billing") / "rules" / "payer_edits.json"
-        self.payer: list[dict[str, Any]] = json.loads(shipped.read_text())
-        if own.exists():
-            self.payer += json.loads(own.read_text())
+        self.payer = [*payer_edits(SHIPPED), *payer_edits(file.with_name(OWN))]
 
     def load(self, kind: str, text: str) -> int:
         """Loads a file of CMS as CSV or with tabs: kind ptp (column 1, column 2, prior, effective, deletion, modifier)
@@ -114,18 +148,16 @@ class Edits:
     def of_payer(self, claim: ClaimData) -> Iterator[Finding]:
         """Edits as data: what a payer needs of a kind of claim, or of lines with some codes."""
         for edit in self.payer:
-            if edit.get("payer", "*") not in ("*", claim.payer.id) or edit.get("kind", "*") not in ("*", claim.kind):
+            if edit.payer not in ("*", claim.payer.id) or edit.kind not in ("*", claim.kind):
                 continue
-            severity = edit.get("severity", "error")
-            codes = edit.get("codes")
-            lines = [line for line in claim.lines if codes and line.code in codes]
-            if codes and not lines:
+            lines = [line for line in claim.lines if line.code in edit.codes]
+            if edit.codes and not lines:
                 continue
-            if "modifier" in edit and all(edit["modifier"] in line.modifiers for line in lines):
+            if edit.modifier and all(edit.modifier in line.modifiers for line in lines):
                 continue
-            if "needs" in edit and _value(claim, edit["needs"]):
+            if edit.needs and _value(claim, edit.needs):
                 continue
-            yield Finding(severity, f"payer-{edit['edit']}", edit["text"])
+            yield Finding(edit.severity, f"payer-{edit.edit}", edit.text)
 
     def close(self) -> None:
         """Closes the file."""
