@@ -10,7 +10,7 @@ from fhir_server.core.write_ahead import use_write_ahead_log
 from interfaces.dicom.archive.names import folded
 
 FILE_NAME = "index.sqlite"
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 BUSY_MS = 30_000
 IN_STEP_MS = 600_000  # others wait while one brings an index of before in step: 3 s for 100,000 studies
 CACHE_MB = 16  # SQLite's page cache of a connection
@@ -54,6 +54,8 @@ def _bring_in_step(connection: sqlite3.Connection) -> None:
         connection.create_function("folded", 1, folded, deterministic=True)
         connection.execute("UPDATE patient SET name = folded(name)")
         connection.execute("UPDATE study SET referring = folded(referring)")
+        for table, column in (("study", "date"), ("patient", "birth_date")):  # so are dates with dots
+            connection.execute(f"UPDATE {table} SET {column} = replace({column}, '.', '') WHERE instr({column}, '.')")
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     connection.execute("COMMIT")
     connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
