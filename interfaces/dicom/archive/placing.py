@@ -110,6 +110,7 @@ def remove_instance(index: Rows, uid: str) -> list[str] | None:
     study = index.one("study", {"pk": series["study"]})
     assert study is not None
     index.remove("instance", {"pk": instance["pk"]})
+    index.remove("sent", {"uid": uid})  # what comes under this UID again goes to peers again
     index.change("series", {"pk": series["pk"]}, {}, {"instance_count": -1})
     if index.remove("series", {"pk": series["pk"], "instance_count": 0}):
         index.change("study", {"pk": study["pk"]}, {}, {"series_count": -1})

@@ -24,6 +24,7 @@ from interfaces.dicom.web.access import Access
 from interfaces.dicom.web.application import TOLD, refusal
 from interfaces.dicom.web.exchange import Note, json_answer
 from interfaces.dicom.work import quarantine, queue
+from interfaces.dicom.work.forwarding import send_again
 from interfaces.dicom.work.patients import check_order
 from interfaces.dicom.worklist import worklist
 
@@ -135,9 +136,9 @@ class Administration:
                 return await self._ask(title, "fetch", _required(body, "study"))
             case ("peers", title, "send"):
                 self._peer(title)
-                key = f"{title} {_required(body, 'study')}"
-                await asyncio.to_thread(self._context.archive.enqueue, "forward", key, self._context.archive.clock())
-                return {"queued": key}
+                study = _required(body, "study")
+                await asyncio.to_thread(send_again, self._context.archive, title, study)
+                return {"queued": f"{title} {study}"}
         raise error("not-found", f"POST /{'/'.join(path)[:80]} is nothing that can be asked here.")
 
     async def _require(self, body: Body, name: str, type: str) -> Resource:

@@ -13,6 +13,7 @@ from pynetdicom.sop_class import CTImageStorage  # pyright: ignore[reportAttribu
 
 from interfaces.dicom.archive.index import is_not
 from interfaces.dicom.work import queue
+from interfaces.dicom.work.forwarding import send_again
 from interfaces.dicom.work.worker import Worker
 from tests.system.dicom.conftest import free_port, until
 from tests.system.dicom.images import image, study
@@ -113,6 +114,30 @@ def test_a_peer_that_is_away_is_not_called_for_each_study(forwarding):
         until(all_put_off, 60)
         assert len(calls) < 20
         server.shutdown(socket.SHUT_RDWR)
+
+
+def test_what_a_person_wants_sent_or_what_comes_again_after_a_deletion_goes_to_a_peer_once_more(forwarding, tmp_path):
+    dicom, port = forwarding
+    images = study(2)
+    process = receiver(tmp_path / "got", port)
+
+    def arrived():
+        until(lambda: len(list((tmp_path / "got").iterdir())) == 2 and dicom.count("job") == 0)
+        for each in (tmp_path / "got").iterdir():
+            each.unlink()
+
+    try:
+        receive(dicom, *images)
+        arrived()
+        send_again(dicom.archive, "ARCHIVE2", images[0].StudyInstanceUID)
+        arrived()
+        dicom.archive.delete({"0020000D": images[0].StudyInstanceUID})
+        until(lambda: dicom.count("job") == 0)
+        receive(dicom, *images)
+        arrived()
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def test_a_peer_that_takes_none_of_the_classes_is_told_as_such_and_given_up(forwarding, tmp_path):

@@ -66,6 +66,7 @@ def test_peers_are_listed_and_an_absent_one_is_told(server):
 
 
 def test_what_was_sent_for_later_is_a_job_that_says_why_it_waits(server):
+    assert api(server, "peers/AWAY/send", {"study": "1.2.404"}).status_code == 404
     assert api(server, "peers/AWAY/send", {"study": "1.2.5"}).status_code == 200
     [job] = until(lambda: [job for job in api(server, "jobs").json() if job["problem"]])
     assert job["kind"] == "forward" and "does not answer" in job["problem"]

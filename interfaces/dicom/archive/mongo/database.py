@@ -17,7 +17,7 @@ from pymongo.write_concern import WriteConcern
 from fhir_server.core import mongodb
 from fhir_server.core.errors import error
 
-LAYOUT = 3
+LAYOUT = 4
 PREFIX = "dicom_"
 OPTIONS = {
     "appName": "ultimate-hms-dicom",
@@ -35,7 +35,7 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "event": (("_id",), ("subject",)),
     "job": (("kind", "key"), ("state", "due")),
     "procedure_step": (("uid",),),
-    "sent": (("peer", "uid"),),
+    "sent": (("peer", "uid"), ("uid",)),
     "note": (("name",),),
     "workitem": (("uid",), ("state",), ("patient_id",), ("fhir_patient",)),
     "subscription": (("subscriber", "uid"), ("uid",)),
