@@ -16,7 +16,7 @@ from fhir_server.codec import bundles
 from fhir_server.codec.json import serialize
 from fhir_server.core.errors import error
 from fhir_server.core.keys import StoredVersion
-from fhir_server.core.query import All, Clause, DateIs, RefersTo
+from fhir_server.core.query import All, Clause, DateIs, Query, RefersTo
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.request import Request, Response
 from fhir_server.interactions.required import require
@@ -28,22 +28,32 @@ from fhir_server.security.audit.resource import PLACE, PREFIX, as_resource
 LOOKED_AT = 20_000  # events for one page: a search that finds fewer goes on with the next page
 
 
-async def search_audit(environment: Environment, request: Request) -> Response:
-    """A searchset of AuditEvents, those that the caller may see."""
-    asked = await environment.searching.query("AuditEvent", request)
-    if asked.sort or asked.includes or asked.summary or asked.elements:
-        raise error("unsupported-parameter", "AuditEvents are newest first and whole: leave out _sort, _include, "
-                    "_summary and _elements.")  # fmt: skip
+async def search_audit(
+    environment: Environment, request: Request, compartment: tuple[str, str] | None = None
+) -> Response:
+    """A searchset of AuditEvents, those that the caller may see; compartment: (type, id) of whose they are to be."""
+    asked = await environment.searching.query("AuditEvent", request, compartment)
+    if not _is_newest_first(asked) or asked.includes or asked.summary or asked.elements:
+        raise error("unsupported-parameter", "AuditEvents are newest first and whole: leave out _sort (but -date), "
+                    "_include, _summary and _elements.")  # fmt: skip
+    if asked.only_count or not asked.count or ("_total", "accurate") in asked.used:
+        raise error("unsupported-parameter", "AuditEvents are found page by page and not counted before: leave out "
+                    "_summary=count, _count=0 and _total=accurate, and follow the next links.")  # fmt: skip
     if request.caller.masks:
         request.caller.masks.require_open(asked)
     limit = _limit(request)
     found, following = await asyncio.to_thread(_page, environment, asked.where, limit, asked.cursor, asked.count)
     found = [_masked(request, version) for version in found]
-    url = f"{request.base}/AuditEvent"
+    url = "/".join([request.base, *(compartment or ()), "AuditEvent"])
     links = [bundles.Link("self", self_link(url, asked))]
     if following:
         links.append(bundles.Link("next", self_link(url, asked, following)))
     return Response(200, body=bundles.searchset(request.base, found, [], total=None, links=links))
+
+
+def _is_newest_first(asked: Query) -> bool:
+    """Whether the order that is asked for is the one that the log has."""
+    return all(key.descending and key.kind in ("date", "updated") for key in asked.sort)
 
 
 def _limit(request: Request) -> Clause | None:

@@ -175,6 +175,8 @@ async def _below_instance(environment: Environment, request: Request, type: str,
     _require_method(request, "POST" if posted else "GET")
     if third != "*":
         require(request.caller, "s", third)
+    if third == "AuditEvent" and environment.audit is not None and type in environment.definitions.compartments:
+        return await search_audit(environment, request, (type, id))
     return await search_compartment(environment, request, type, id, third)
 
 

@@ -16,7 +16,7 @@ from fhir_server.security.audit import FILE_NAME, AuditLog, Event
 from fhir_server.security.client_authentication import ASSERTION
 from fhir_server.security.model import Client
 from tests.conftest import Fhir
-from tests.system.security.conftest import ORIGIN, Browser, observation
+from tests.system.security.conftest import BASE, ORIGIN, Browser, observation
 from tests.system.security.test_attacks import Service
 from tests.system.security.test_scopes import Asking
 
@@ -272,6 +272,28 @@ async def test_what_is_told_of_tokens_and_of_their_users_is_kept(hospital: Fhir,
         ("auth/introspect", "lab", "u-doc", 200), ("auth/userinfo", "app", "u-doc", 200),
         ("auth/introspect", "lab", "", 200), ("auth/userinfo", "", "", 401),
     ]  # fmt: skip
+
+
+async def test_the_list_of_disclosures_is_in_a_patients_compartment_too(hospital: Fhir) -> None:
+    ask = Asking(hospital, "user/*.rs")
+    for path in ("Observation/mine", "Observation/theirs", "Patient/me"):
+        assert (await ask(path)).status_code == 200
+    officer = Asking(hospital, "user/AuditEvent.rs")
+    listed = (await officer("AuditEvent?patient=Patient/me&_sort=-date")).json()["entry"]
+    first = (await officer("Patient/me/AuditEvent?_count=1&action=R&_sort=-_lastUpdated")).json()
+    links = {link["relation"]: link["url"] for link in first["link"]}
+    assert links["next"].startswith(f"{BASE}/Patient/me/AuditEvent?")
+    second = (await officer(links["next"].removeprefix(f"{BASE}/"))).json()
+    found = [entry["resource"]["id"] for page in (first, second) for entry in page["entry"]]
+    assert found == [each["resource"]["id"] for each in listed] and len(found) == 2
+    mine = Asking(hospital, "patient/AuditEvent.rs", patient="me")
+    assert await mine.ids("Patient/other/AuditEvent") == []
+
+
+@pytest.mark.parametrize("asked", ["_summary=count", "_count=0", "_total=accurate", "_sort=date", "_sort=-date,agent"])
+async def test_what_the_log_can_not_answer_is_told(hospital: Fhir, asked: str) -> None:
+    answer = await Asking(hospital, "user/AuditEvent.rs")(f"AuditEvent?patient=Patient/me&{asked}")
+    assert answer.status_code == 400 and "leave out" in answer.text
 
 
 async def test_tokens_are_kept_whether_they_are_given_or_refused(hospital: Fhir, browser: Browser) -> None:
