@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import secrets
 from concurrent.futures import ThreadPoolExecutor
+from unicodedata import normalize
 
 COST, BLOCK, PARALLEL = 2**15, 8, 1
 SHORTEST = 12
@@ -62,7 +63,8 @@ def problem(password: str, name: str) -> str:
 
 
 def _scrypt(password: str, salt: bytes, cost: int = COST, block: int = BLOCK, parallel: int = PARALLEL) -> bytes:
-    return hashlib.scrypt(password.encode(), salt=salt, n=cost, r=block, p=parallel, maxmem=2**26, dklen=32)
+    written = normalize("NFC", password)  # keyboards differ in how they compose accents
+    return hashlib.scrypt(written.encode(), salt=salt, n=cost, r=block, p=parallel, maxmem=2**26, dklen=32)
 
 
 def _text(value: bytes) -> str:

@@ -12,6 +12,7 @@ import secrets
 
 from fhir_server.security.model import User
 from fhir_server.security.store import AccountStore
+from fhir_server.security.store.port import typed
 from fhir_server.security.throttle import ADDRESS, NAME
 
 LIFE = 180 * 24 * 3600  # seconds since the last sign-in there, after which a place is new again
@@ -48,7 +49,7 @@ class Places:
         A browser where the user signed in before waits for its own failures only. At an address where that was, others'
         failures there hold up too, at a new place those at any new place.
         """
-        name, address = name.casefold(), network_of(address)
+        name, address = typed(name), network_of(address)
         id = user.id if user is not None else ""  # looked for all the same, so that no time tells who has an account
         if browser and await self._store.knows_place(id, _browser(browser)):
             return (f"user:{name}@{browser}",)

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple
+from unicodedata import normalize
 
 import msgspec
 import pytest
@@ -96,6 +97,14 @@ async def test_users_and_clients_are_known_to_all(pair: Pair):
         await pair.one.put_user(User(id="u2", name="DR"))
     await pair.other.remove_client("app")
     assert await pair.one.client("app") is None
+
+
+async def test_a_name_is_one_however_its_accents_are_typed(pair: Pair) -> None:
+    jose = msgspec.structs.replace(DOC, id="u9", name=normalize("NFD", "José"))
+    await pair.one.put_user(jose)
+    for name in ("José", "JOSÉ"):
+        for form in ("NFC", "NFD"):
+            assert await pair.other.user_named(normalize(form, name)) == jose
 
 
 async def test_changes_of_one_user_at_one_time_are_all_kept(pair: Pair):

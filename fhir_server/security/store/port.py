@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple, Protocol
+from unicodedata import normalize
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.ports import Clock
@@ -20,6 +21,12 @@ OFFLINE_LIFE = 90 * 24 * 3600 * 1_000_000  # microseconds without use after whic
 # Microseconds after the last code and refresh token of a family have ended, in which what they gave may still count:
 # longer than an access token is good for (token_seconds), and than a code that is shown again revokes what came of it.
 ACCESS_LIFE = 2 * 24 * 3600 * 1_000_000
+
+
+def typed(name: str) -> str:
+    """A user's name as it is told from others: whatever its case, and however its accents are composed
+    (https://www.rfc-editor.org/rfc/rfc8265#section-3.3)."""
+    return normalize("NFC", normalize("NFC", name).casefold())
 
 
 def digest(secret: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import unicodedata
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
 import httpx
 import pytest
 
+from fhir_server.core.errors import FhirError
 from fhir_server.security.places import browser_of, network_of
 from tests.conftest import Fhir
 from tests.system.security.conftest import ORIGIN, PASSWORD, Browser
@@ -57,6 +59,15 @@ async def test_guessing_passwords_is_slowed_down(browser: Browser) -> None:
     clock: Any = browser.fhir.server.environment.clock
     clock.now += 40_000_000
     assert "asks for access" in (await browser.sign_in(page)).text
+
+
+async def test_a_person_signs_in_however_the_keyboard_composes_accents(browser: Browser) -> None:
+    password = "Müllers Kätzchen"
+    await browser.fhir.server.security.add_user("José", password, "Practitioner/doc")
+    decomposed = [unicodedata.normalize("NFD", text) for text in ("josé", password)]
+    assert "asks for access" in (await browser.sign_in(await browser.authorize("user/*.rs"), *decomposed)).text
+    with pytest.raises(FhirError, match="already"):
+        await browser.fhir.server.security.add_user(unicodedata.normalize("NFD", "José"), password)
 
 
 async def test_guesses_that_come_at_once_are_no_more_than_those_one_after_the_other(browser: Browser) -> None:

@@ -9,7 +9,7 @@ from pymongo.errors import DuplicateKeyError
 from fhir_server.core.errors import error
 from fhir_server.security.model import Client, Session, User
 from fhir_server.security.store.mongo.documents import Document, Documents, told
-from fhir_server.security.store.port import SigningKey, digest, gone
+from fhir_server.security.store.port import SigningKey, digest, gone, typed
 
 
 class People(Documents):
@@ -22,7 +22,7 @@ class People(Documents):
 
     async def user_named(self, name: str) -> User | None:
         """A user by the name that signs in, whatever its case."""
-        return await self._get("user", User, name=name.casefold())
+        return await self._get("user", User, name=typed(name))
 
     async def users(self) -> list[User]:
         """All users by name."""
@@ -31,7 +31,7 @@ class People(Documents):
     async def put_user(self, user: User) -> None:
         """Keeps a user; FhirError "conflict" where another has the name."""
         try:
-            await self._put("user", user.id, user, name=user.name.casefold())
+            await self._put("user", user.id, user, name=typed(user.name))
         except DuplicateKeyError:
             raise _taken(user) from None
 
@@ -42,7 +42,7 @@ class People(Documents):
             async with told():
                 while (found := await users.find_one({"_id": id})) is not None:
                     user = change(self._opened("user", User, found))
-                    new = {"name": user.name.casefold(), "document": self._sealed("user", id, user)}
+                    new = {"name": typed(user.name), "document": self._sealed("user", id, user)}
                     done = await users.update_one({"_id": id, "document": found["document"]}, {"$set": new})
                     if done.matched_count:
                         return user

@@ -10,7 +10,7 @@ import msgspec
 
 from fhir_server.core.errors import error
 from fhir_server.security.model import Client, Session, User
-from fhir_server.security.store.port import SigningKey, digest, gone
+from fhir_server.security.store.port import SigningKey, digest, gone, typed
 from fhir_server.security.store.sqlite.documents import Documents
 
 
@@ -24,7 +24,7 @@ class People(Documents):
 
     async def user_named(self, name: str) -> User | None:
         """A user by the name that signs in, whatever its case."""
-        return self._document(User, "SELECT document FROM user WHERE name = ?", name.casefold())
+        return self._document(User, "SELECT document FROM user WHERE name = ?", typed(name))
 
     async def users(self) -> list[User]:
         """All users by name."""
@@ -40,7 +40,7 @@ class People(Documents):
             self._execute(
                 "INSERT INTO user VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name, "
                 "document = excluded.document",
-                (user.id, user.name.casefold(), msgspec.json.encode(user)),
+                (user.id, typed(user.name), msgspec.json.encode(user)),
             )
         except sqlite3.IntegrityError:
             raise error("conflict", f"There is a user {user.name} already.") from None
