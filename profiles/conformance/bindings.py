@@ -11,7 +11,10 @@ from profiles.structure.problems import Problem, Problems, shown
 Json = dict[str, Any]
 
 MAX_VALUE_SET = "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet"
-ADDITIONAL = "http://hl7.org/fhir/tools/StructureDefinition/additional-binding"
+ADDITIONAL = (  # the second is how R5's own element is written in R4
+    "http://hl7.org/fhir/tools/StructureDefinition/additional-binding",
+    "http://hl7.org/fhir/5.0/StructureDefinition/extension-ElementDefinition.binding.additional",
+)
 PURPOSES = {"required": "required", "maximum": "max", "extensible": "extensible", "preferred": "preferred"}
 
 CODED = ("code", "Coding", "CodeableConcept", "Quantity", "string", "uri", "url", "canonical", "id", "markdown")
@@ -42,11 +45,12 @@ def bindings_of(element: Json) -> Iterator[Binding]:
     for extension in binding.get("extension", ()):
         if extension.get("url") == MAX_VALUE_SET and "valueCanonical" in extension:
             yield Binding("max", extension["valueCanonical"])
-        elif extension.get("url") == ADDITIONAL:
+        elif extension.get("url") in ADDITIONAL:
             parts = {part.get("url"): part for part in extension.get("extension", ())}
             purpose = PURPOSES.get(parts.get("purpose", {}).get("valueCode"), "")
             value_set = parts.get("valueSet", {}).get("valueCanonical")
-            if purpose and value_set and "usage" not in parts:
+            one_of_many = parts.get("any", {}).get("valueBoolean") is True
+            if purpose and value_set and "usage" not in parts and not one_of_many:
                 yield Binding(purpose, value_set)
 
 

@@ -188,16 +188,23 @@ def test_a_maximum_binding_bounds_an_extensible_one():
     assert found == [("Observation.code", "binding-max")]  # one mistake makes one issue
 
 
-def test_an_additional_binding_is_checked():
-    url = "http://hl7.org/fhir/tools/StructureDefinition/additional-binding"
+@pytest.mark.parametrize(
+    ("url", "part", "rules"),
+    [
+        ("tools/StructureDefinition/additional-binding", [], ["binding-required"]),
+        ("5.0/StructureDefinition/extension-ElementDefinition.binding.additional", [], ["binding-required"]),
+        ("tools/StructureDefinition/additional-binding", [{"url": "any", "valueBoolean": True}], []),
+    ],
+)
+def test_an_additional_binding_is_checked_that_speaks_of_every_value(url, part, rules):
     parts = [
         {"url": "purpose", "valueCode": "required"},
         {"url": "valueSet", "valueCanonical": "http://example.org/max"},
     ]
-    more = {"extension": [{"url": url, "extension": parts}]}
+    more = {"extension": [{"url": f"http://hl7.org/fhir/{url}", "extension": parts + part}]}
     code = {"coding": [{"system": "http://c", "code": "blue"}]}
     found = issues_by({**OBSERVATION, "code": code}, bound("required", **more), terminology=COLOURS)
-    assert found == [("Observation.code", "binding-required")]
+    assert found == [("Observation.code", rule) for rule in rules]
 
 
 def test_an_unknown_value_set_is_a_warning_never_an_error():
