@@ -65,8 +65,11 @@ def codings(value: Any, type_name: str) -> list[tuple[str, str]] | None:
     return [("", value)] if isinstance(value, str) else None
 
 
-def binding_check(binding: Binding, type_name: str) -> BindingCheck:
-    """The check of values of a type against one binding: (value, context) -> problems."""
+def binding_check(binding: Binding, type_name: str, contained: Json | None = None) -> BindingCheck:
+    """The check of values of a type against one binding: (value, context) -> problems.
+
+    contained: the value set itself, where the profile contains it.
+    """
     rule = f"binding-{binding.rule}"
     plain = type_name not in ("CodeableConcept", "Coding", *_QUANTITIES)
 
@@ -78,7 +81,10 @@ def binding_check(binding: Binding, type_name: str) -> BindingCheck:
         for system, code in found:
             if not code or not (system or plain):
                 continue
-            member = context.shared.member_of(binding.value_set, system, code)
+            if contained is None:
+                member = context.shared.member_of(binding.value_set, system, code)
+            else:
+                member = context.shared.member_of_resource(contained, system, code)
             if member:
                 return None
             unknown = unknown or member is None

@@ -229,7 +229,7 @@ class ProfileCompiler:
             asked = same and binding.rule == "required" and base.binding and base.binding.strength == "required"
             if asked and covered(self.definitions, binding.value_set):
                 continue  # the structural check has asked that
-            yield of_value(_in_place_of_base(binding_check(binding, code)))
+            yield of_value(_in_place_of_base(binding_check(binding, code, self.registry.contained(binding.value_set))))
 
     def _targets(self, node: Node, reference: TypeReference) -> Iterable[ItemCheck]:
         if reference.code != "Reference":

@@ -120,16 +120,22 @@ class Registry:
         try:
             snapshot = structure.get("snapshot", {}).get("element")
             if snapshot:
-                return from_snapshot(snapshot, self.expand)
+                return from_snapshot(_named_in_full(snapshot, structure), self.expand)
             base = structure.get("baseDefinition", "")
             inherited = self.tree(base)
             if inherited is None:
                 raise profile_error(canonical, f"its base {base or '(none)'} is not known here: install its package.")
             root = inherited.copy(structure["type"])
             root.element = {key: value for key, value in root.element.items() if key not in ("id", "slicing")}
-            return apply(root, structure.get("differential", {}).get("element", []))
+            return apply(root, _named_in_full(structure.get("differential", {}).get("element", []), structure))
         except (KeyError, TypeError, AttributeError, ValueError) as broken:
             raise profile_error(canonical, f"its elements are malformed ({broken}).") from None
+
+    def contained(self, canonical: str) -> Json | None:
+        """The resource that `url#id` names, which the StructureDefinition at the url contains."""
+        url, _, name = canonical.partition("#")
+        found = (self.structure(url) or {}).get("contained", ()) if name else ()
+        return next((each for each in found if each.get("id") == name), None)
 
     def expand(self, node: Node) -> dict[str, Node]:
         """The children that a node's type gives it: those of its one profile, or of its type."""
@@ -185,6 +191,19 @@ class Registry:
         if own:
             found["constraint"] = own
         return found
+
+
+def _named_in_full(elements: list[Json], structure: Json) -> list[Json]:
+    """Elements whose bindings name a contained value set by `url#id`, so that it is found from derived profiles too."""
+    if not structure.get("contained"):
+        return elements
+    named = []
+    for element in elements:
+        binding = element.get("binding", {})
+        if str(binding.get("valueSet", "")).startswith("#"):
+            element = {**element, "binding": {**binding, "valueSet": structure["url"] + binding["valueSet"]}}
+        named.append(element)
+    return named
 
 
 def constraints(invariants: tuple[Invariant, ...]) -> list[Json]:

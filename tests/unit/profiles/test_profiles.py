@@ -2,6 +2,8 @@
 
 import pytest
 
+from terminology import Terminology
+
 from .conftest import Codes, issues_by, profile
 
 PATIENT = {"resourceType": "Patient", "active": True}
@@ -205,6 +207,19 @@ def test_an_additional_binding_is_checked_that_speaks_of_every_value(url, part, 
     code = {"coding": [{"system": "http://c", "code": "blue"}]}
     found = issues_by({**OBSERVATION, "code": code}, bound("required", **more), terminology=COLOURS)
     assert found == [("Observation.code", rule) for rule in rules]
+
+
+def test_a_binding_to_a_value_set_that_the_profile_contains_holds_in_derived_profiles_too():
+    colours = {"resourceType": "ValueSet", "id": "colours", "status": "active",
+               "compose": {"include": [{"system": "http://c", "concept": [{"code": "red"}]}]}}  # fmt: skip
+    binding = {"binding": {"strength": "required", "valueSet": "#colours"}}
+    base = {**profile("Observation", ("Observation.code", binding), name="base"), "contained": [colours]}
+    derived = profile("Observation", ("Observation.code", {"short": "a colour"}), base=base["url"])
+    for code, rules in (("red", []), ("blue", ["binding-required"])):
+        observed = {**OBSERVATION, "code": {"coding": [{"system": "http://c", "code": code}]}}
+        for profiles in ([base], [derived, base]):
+            found = issues_by(observed, *profiles, terminology=Terminology())
+            assert found == [("Observation.code", rule) for rule in rules]
 
 
 def test_an_unknown_value_set_is_a_warning_never_an_error():
