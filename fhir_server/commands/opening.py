@@ -19,19 +19,34 @@ if TYPE_CHECKING:
 async def store(settings: Settings, *, existing: bool = True, lasting: bool = False) -> AsyncIterator[FhirServer]:
     """A server on settings.data in this process; other processes may use the store meanwhile.
 
-    existing: FhirError "not-found" where there is no store yet, so that a wrong folder is not made into an empty one;
-    lasting: whether it is there to stay.
+    existing: FhirError "not-found" where there is no store yet, so that a wrong folder or database is not made into an
+    empty one; lasting: whether it is there to stay.
     """
     from fhir_server import bootstrap
-    from fhir_server.storage.sqlite.database import FILE_NAME
 
-    if existing and not settings.mongodb_url and not (settings.data / FILE_NAME).exists():
-        raise error("not-found", f"There is no store in {settings.data.resolve()}; name its folder with --data.")
+    if existing and not await _is_there(settings):
+        how = "its database with mongodb_database" if settings.mongodb_url else "its folder with --data"
+        raise error("not-found", f"There is no store in {place(settings)}; name {how}.")
     server = await bootstrap.start(settings, lasting=lasting)
     try:
         yield server
     finally:
         await server.close()
+
+
+async def _is_there(settings: Settings) -> bool:
+    if not settings.mongodb_url:
+        from fhir_server.storage.sqlite.database import FILE_NAME
+
+        return (settings.data / FILE_NAME).exists()
+    from fhir_server.storage.mongo.database import connect
+    from fhir_server.storage.mongo.schema import is_there
+
+    database = await connect(settings.mongodb_url, settings.mongodb_database)
+    try:
+        return await is_there(database)
+    finally:
+        await database.close()
 
 
 @asynccontextmanager

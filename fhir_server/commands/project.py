@@ -32,7 +32,7 @@ async def _project(settings: Settings) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with store(settings, lasting=True):
+    async with store(settings, existing=False, lasting=True):  # it may be started before the servers
         tune()
         print("Feeding the search index from the change feed.", file=sys.stderr, flush=True)
         await stopped.wait()

@@ -1,10 +1,13 @@
 """Collections and indexes: made once however many start, and what programs of two versions do beside one another."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
+from fhir_server.commands.opening import store
 from fhir_server.core.errors import FhirError
+from fhir_server.core.settings import Settings
 from fhir_server.storage.mongo import schema
 from fhir_server.storage.mongo.database import Database, connect
 from fhir_server.storage.mongo.schema import MIGRATIONS, Migration, prepare
@@ -76,6 +79,22 @@ async def test_a_program_that_can_not_work_beside_the_layout_says_so(stores: Sto
     with pytest.raises(FhirError, match=f"layout of version {newest + 1}"):
         await prepare(database)
     await database.close()
+
+
+async def test_a_command_on_a_database_without_a_store_says_so_and_makes_none(stores: Stores, tmp_path: Path) -> None:
+    settings = Settings(
+        data=tmp_path, mongodb_url=stores.url, mongodb_database=stores.name, elasticsearch_url="http://127.0.0.1:9"
+    )
+    with pytest.raises(FhirError, match=f"no store in .*{stores.name}; name its database with mongodb_database"):
+        async with store(settings):
+            raise AssertionError("it was opened")
+    database = await stores.database()
+    assert await database.database.list_collection_names() == []
+    await database.close()
+    shelf = await stores.open()
+    await shelf.put(PATIENT)
+    async with store(settings) as server:
+        assert await server.read("Patient", "a")
 
 
 async def test_a_url_that_is_none_is_refused() -> None:

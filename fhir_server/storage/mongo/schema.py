@@ -91,6 +91,12 @@ async def prepare(database: Database, migrations: tuple[Migration, ...] = MIGRAT
             await asyncio.sleep(0.1)
 
 
+async def is_there(database: Database) -> bool:
+    """Whether a program has laid this database out already."""
+    with answering():
+        return await database.meta.find_one({"_id": "layout"}) is not None
+
+
 async def _version(database: Database, newest: int) -> int:
     """The version of the layout that is there; FhirError where this program (newest) can't work beside it."""
     found = await database.meta.find_one({"_id": "layout"}) or {}
