@@ -296,3 +296,39 @@ def pairs() -> Iterator[tuple[str, Sequence[str]]]:
 @pytest.mark.parametrize(("search", "expected"), list(pairs()), ids=[search for search, _ in pairs()])
 def test_what_a_search_finds(base: str, http: httpx.Client, search: str, expected: Sequence[str]) -> None:
     assert sorted(finds(http, f"{base}/{search}".replace("BASE", base))) == expected
+
+
+def test_documents_and_messages_are_found_by_their_first_resource(http: httpx.Client, base: str) -> None:
+    author = {"resourceType": "Practitioner", "id": "a", "name": [{"family": "Author"}]}
+    composition = {
+        "resourceType": "Composition", "id": "c", "status": "final", "title": "Letter", "date": "2026-01-01",
+        "type": {"coding": [{"system": LOINC, "code": "11488-4"}]}, "author": [{"reference": "Practitioner/a"}],
+    }  # fmt: skip
+    header = {
+        "resourceType": "MessageHeader", "eventCoding": {"system": "http://hospital.test/events", "code": "moved"},
+        "source": {"endpoint": "http://hospital.test/adt"},
+    }  # fmt: skip
+    urls = [f"http://elsewhere.test/fhir/{each['resourceType']}/{each['id']}" for each in (composition, author)]
+    entries = [{"fullUrl": url, "resource": each} for url, each in zip(urls, (composition, author), strict=True)]
+    document = {
+        "resourceType": "Bundle", "id": "letter", "type": "document", "timestamp": "2026-01-01T00:00:00Z",
+        "identifier": {"system": MRN, "value": "letter"}, "entry": entries,
+    }  # fmt: skip
+    message = {
+        "resourceType": "Bundle", "id": "moved", "type": "message",
+        "entry": [{"fullUrl": "urn:uuid:2c2b6f6e-7c2e-4d0c-9d35-0f5f7f5d0001", "resource": header}],
+    }  # fmt: skip
+    for bundle in (document, message):
+        answer = http.put(f"{base}/Bundle/{bundle['id']}", json=bundle)
+        assert answer.status_code == 201, answer.text
+    for asked, found in {
+        "composition.title=lett": ["letter"],
+        f"composition.type={LOINC}|11488-4&composition.status=final": ["letter"],
+        "composition.status:not=final": [],
+        "composition.author=Practitioner/a": ["letter"],
+        "message.event=moved": ["moved"],
+        "message.event=other": [],
+        '_filter=composition.title eq "letter"': ["letter"],
+    }.items():
+        assert finds(http, f"{base}/Bundle?{asked}") == found, asked
+    assert finds(http, f"{base}/Composition?_contained=true&title=letter") == []

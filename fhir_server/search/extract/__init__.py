@@ -14,7 +14,7 @@ from typing import Any
 
 from fhir_server.core.values import CANONICAL, NARRATIVE, TOKEN, SearchValue
 from fhir_server.definitions import Definitions
-from fhir_server.search.contained import contained_field, presence_field
+from fhir_server.search.contained import contained_field, leading_resource, presence_field
 from fhir_server.search.extract.adding import Add
 from fhir_server.search.extract.compile import TypeExtractor
 from fhir_server.search.extract.converters import Converters
@@ -49,6 +49,9 @@ class Extractor:
             for inner in contained:
                 if inner.__class__ is dict:
                     self._add_contained(inner, own, found.append)
+        leading = leading_resource(resource)
+        if leading and self._contained:
+            self._add_inner(leading, str(leading.get("id", "")), found.append)
         try:
             return list(dict.fromkeys(found))
         except TypeError:  # an object where a text belongs
@@ -80,10 +83,14 @@ class Extractor:
         type_name, id_ = resource.get("resourceType"), resource.get("id")
         if not isinstance(type_name, str) or not isinstance(id_, str):
             return
-        add((TOKEN, presence_field(type_name), "", id_))
         for value in own:
             if value[0] == CANONICAL and value[2] == f"#{id_}":
                 add((TOKEN, value[1] + NAMED, "", type_name))
+        self._add_inner(resource, id_, add)
+
+    def _add_inner(self, resource: dict[str, Any], id_: str, add: Add) -> None:
+        type_name = resource["resourceType"]
+        add((TOKEN, presence_field(type_name), "", id_))
         for value in self._values(resource):
             if value[0] != NARRATIVE:
                 add((value[0], contained_field(type_name, value[1]), *value[2:]))

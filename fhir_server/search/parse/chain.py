@@ -1,7 +1,7 @@
 """Chains and reverse chains (https://hl7.org/fhir/R4/search.html#chaining and #has).
 
 The last link of a chain is followed into contained resources too (https://hl7.org/fhir/R4/search.html#contained), as
-_contained does it: into those of the type, whichever element names them.
+_contained does it: into those of the type, whichever element names them. So is it into the first resource of a Bundle.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.query import All, Any, Chain, Clause, Has, Missing, Not
-from fhir_server.search.contained import presence_field
+from fhir_server.search.contained import holds_others, presence_field
 from fhir_server.search.parse.builtin import resource_type
 from fhir_server.search.parse.contained import of_container
 from fhir_server.search.parse.context import SearchContext
@@ -48,7 +48,7 @@ def forward(type_name: str, code: str, target: str, rest: str, inner: Inner, con
 
 def _with_contained(type_name: str, chain: Chain, context: SearchContext) -> Clause:
     """The chain, or that a contained resource is what it asks for."""
-    if not context.contained or "contained" not in context.definitions.properties(type_name):
+    if not context.contained or not holds_others(type_name, context.definitions.properties(type_name)):
         return chain
     within = [_contained(target, inner) for target, inner in chain.targets if _of_elements(inner)]
     return Any((chain, *within)) if within else chain
