@@ -67,7 +67,8 @@ def test_a_wrong_batch_count(hospital: Hospital):
     answer = hospital.ask(batch + "BTS|3\r")
     assert {segment.value(1) for segment in answer.all("MSA")} == {"AE"}
     assert hospital.found("Patient?identifier=M8") == []
-    assert {segment.value(1) for segment in hospital.ask(batch + "BTS|2\r").all("MSA")} == {"AE"}  # these are known
+    assert {segment.value(1) for segment in hospital.ask(batch + "BTS|2\r").all("MSA")} == {"AA"}  # as it is whole now
+    assert len(hospital.found("Patient?identifier=M8")) == 1
 
 
 def test_a_batch_is_answered_by_a_batch(hospital: Hospital):
