@@ -30,9 +30,8 @@ FILES = (
     "elasticsearch_ca",
 )  # fmt: skip
 FOLDERS = ("subscription_topics", "views", "indicators", "reports")
-LOGIN = re.compile(
-    r"^(.(?:[\w+]+:/*)?).*@"
-)  # of a text in quotes: a quote and a scheme or user, then what nobody may see
+# Of a text in quotes: the quote and a scheme, which may be told, then the login that a URL may have.
+LOGIN = re.compile(r"^(.(?:[\w+]+:/*)?).*@")
 
 
 def load(
