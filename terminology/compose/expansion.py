@@ -131,7 +131,9 @@ def _members(
             concept = member.concept
             if (active and concept.inactive) or (wanted.selectable and concept.abstract):
                 continue
-            if _of_systems(wanted.exclude_systems, member) or _excluded(catalog, value_set.excludes, member):
+            if wanted.exclude_systems and _of_systems(wanted.exclude_systems, member):
+                continue
+            if _excluded(catalog, value_set.excludes, member):
                 continue
             if seen is not None:
                 key = (member.system, concept.code)
