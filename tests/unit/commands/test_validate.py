@@ -78,8 +78,9 @@ def test_ctrl_c_ends_it_between_two_resources(tmp_path):
     file.write_text('{"resourceType": "Patient", "gender": "x"}\n' * 100_000)
     run, environment = command("validate", file, "--data", tmp_path / "none")
     validating = subprocess.Popen(
-        run, env=environment | {"PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        run, env=environment | {"PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a shell has its background ignore
+    )  # fmt: skip
     assert validating.stdout is not None and "many.ndjson:1: error" in validating.stdout.readline()
     validating.send_signal(signal.SIGINT)
     said, summary = validating.communicate()
