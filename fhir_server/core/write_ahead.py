@@ -9,11 +9,22 @@ from __future__ import annotations
 import sqlite3
 
 from fhir_server.core.busy import patiently
+from fhir_server.core.errors import error
 
 PATIENCE = 30.0  # seconds
 PAUSE = 0.01
 
 
 def use_write_ahead_log(connection: sqlite3.Connection) -> None:
-    """Switches, waiting for others; sqlite3.OperationalError where the file stays in use."""
-    patiently(connection, "PRAGMA journal_mode = WAL", PATIENCE, PAUSE)
+    """Switches, waiting for others; sqlite3.OperationalError where the file stays in use, FhirError "unavailable" where
+    it is no database, which SQLite says without saying of which file."""
+    try:
+        patiently(connection, "PRAGMA journal_mode = WAL", PATIENCE, PAUSE)
+    except sqlite3.DatabaseError as problem:
+        if problem.sqlite_errorname != "SQLITE_NOTADB":
+            raise
+        _, _, file = connection.execute("PRAGMA database_list").fetchone()
+        raise error(
+            "unavailable",
+            f"{file} is not a database, or is damaged; have it back from a backup, or name another data folder.",
+        ) from problem

@@ -19,6 +19,7 @@ import pytest
 
 from fhir_server.storage.sqlite import schema, writer
 from fhir_server.storage.sqlite.database import FILE_NAME
+from tests.backends.services import free_port
 from tests.conftest import Fhir, issue_of
 from tests.system.process import hms, serving
 
@@ -251,6 +252,14 @@ def test_a_file_that_is_no_database_is_told_at_the_start_and_left_alone(tmp_path
     (tmp_path / FILE_NAME).write_bytes(b"patients, patients, patients\n" * 1000)
     assert "not a database" in refused(tmp_path, "--workers", workers)
     assert (tmp_path / FILE_NAME).read_bytes().startswith(b"patients, patients")
+
+
+@pytest.mark.parametrize("name", ["terminology.db", "hl7.sqlite", "dicom/index.sqlite"])
+def test_a_damaged_file_beside_the_store_is_named_at_the_start(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"patients, patients, patients\n" * 1000)
+    said = refused(tmp_path, "--hl7-port", free_port(), "--dicom", "true", "--dicom-port", free_port())
+    assert f"{tmp_path / name} is not a database" in said
 
 
 def test_a_store_of_a_newer_layout_is_told_at_the_start_and_left_alone(tmp_path: Path) -> None:
