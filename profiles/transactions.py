@@ -8,7 +8,7 @@ from typing import Any
 
 from fhir_server.definitions import Definitions
 from profiles.conformance.context import Context
-from profiles.structure.bundles import local_references
+from profiles.structure.bundles import has_lost_urn, local_references
 from profiles.structure.problems import Problem, Problems, nearest, shown, under
 
 Json = dict[str, Any]
@@ -28,12 +28,14 @@ def transaction_problems(bundle: Json, context: Context) -> Problems:
     if bundle.get("resourceType") != "Bundle" or kind not in KINDS or not isinstance(entries, list):
         return []
     urls = {entry.get("fullUrl") for entry in entries}
+    lost = kind == "transaction" and has_lost_urn(entries, urls)  # few have one, and which it is takes longer to tell
     changed: dict[str, int] = {}
     found: Problems = []
     for position, entry in enumerate(entries):
         told = list(_request(entry, context.shared.definitions))
         if kind == "transaction":
             told += _again(entry.get("request", {}), position, changed)
+        if lost:
             told += _lost(entry.get("resource"), urls)
         found.extend(under(None, f".entry[{position}]", told) or ())
     return found

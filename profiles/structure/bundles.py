@@ -89,7 +89,7 @@ def _references(found: Problems | None, entries: list[Any], kind: str) -> Proble
         if "fullUrl" in entry:
             urls.setdefault(entry["fullUrl"], set()).add(entry.get("resource", {}).get("meta", {}).get("versionId"))
     root_type, element = ROOTS.get(kind, ("", ""))
-    if not root_type and not _has_lost_urn(entries, urls):
+    if not root_type and not has_lost_urn(entries, urls):
         return found
     own = {f"{e['resource'].get('resourceType')}/{e['resource'].get('id')}" for e in entries if "resource" in e}
     told = False
@@ -135,7 +135,7 @@ def _is_reference(value: dict[str, Any]) -> bool:
     return isinstance(text, str) and not text.startswith("#") and value.keys() <= _REFERENCE
 
 
-def _has_lost_urn(entries: list[Any], urls: Container[str]) -> bool:
+def has_lost_urn(entries: list[Any], urls: Container[str]) -> bool:
     """Whether a reference anywhere in the entries is a urn: that is no entry's fullUrl."""
     waiting: list[Any] = [entries]
     while waiting:
