@@ -17,6 +17,7 @@ from fhir_server.core.ports import Caller
 from fhir_server.core.query import EVERYTHING as EVERYTHING_OF_IT
 from fhir_server.core.query import NOTHING, All, Clause
 from fhir_server.core.repeats import Repeats
+from fhir_server.interactions.access.actors import actors_of
 from fhir_server.interactions.access.app_state_of import state_of
 from fhir_server.interactions.access.break_glass import BreakGlass
 from fhir_server.interactions.access.consent_follower import ConsentFollower
@@ -165,7 +166,7 @@ class Callers:
         stays = any(whose[scope.context] for scope in scopes)
         rules = self._policies.about(roles, user, client, purpose, stays)
         meant = {rule: [await self._meant(rule, text) for text in rule.resources] for rule in rules}
-        refusals = [] if self._by_itself(client, user) else self._refusals(fhir_user, purpose, whose["user"])
+        refusals = [] if self._by_itself(client, user) else await self._refusals(fhir_user, purpose, whose["user"])
         by_app = client and any(scope.context != "system" for scope in scopes)
         state = StateOf()
         if by_app:
@@ -222,16 +223,19 @@ class Callers:
         """Whether a client is an interface that acts in nobody's name."""
         return not user and client in self._policies.interfaces
 
-    def _refusals(self, fhir_user: str, purpose: str, own: str) -> list[Denied]:
-        """What Consents deny this caller now; not a patient's own record, and nothing in an emergency."""
-        if self._consents is None or purpose == BREAK_GLASS:
+    async def _refusals(self, fhir_user: str, purpose: str, own: str) -> list[Denied]:
+        """What Consents deny this caller now; not a patient's own record, and in an emergency what names that only."""
+        if self._consents is None:
             return []
         now = self._environment.clock()
+        provisions = list(self._consents.provisions.values())
+        named = {name for _, provision in provisions for name in provision.all_actors}
+        actors = await actors_of(self._environment, fhir_user, named)
         return [
             each
-            for patient, provision in self._consents.provisions.values()
+            for patient, provision in provisions
             if patient != own
-            for each in denied(patient, provision, fhir_user, purpose, now)
+            for each in denied(patient, provision, actors, purpose, now)
         ]
 
     async def _meant(self, rule: Rule, text: str) -> dict[str, Clause]:

@@ -177,7 +177,7 @@ async def patient_of(environment: Environment, fhir_user: str) -> str:
         return ""
     version = await environment.store.read(kind, id)
     person = decode(version.body) if version is not None and version.body else {}
-    if not person or not person.get("active", True) or not _is_now(person.get("period", {}), environment.clock()):
+    if not person or not person.get("active", True) or not is_now(person.get("period", {}), environment.clock()):
         return NOBODY
     named = (
         [person.get("patient", {})]
@@ -194,7 +194,8 @@ async def patient_of(environment: Environment, fhir_user: str) -> str:
     return patients.pop() if len(patients) == 1 else NOBODY
 
 
-def _is_now(period: dict[str, str], now: int) -> bool:
+def is_now(period: dict[str, str], now: int) -> bool:
+    """Whether a Period has a moment."""
     start, end = (date_range(period.get(name, "")) for name in ("start", "end"))
     return (start is None or start[0] <= now) and (end is None or now <= end[1])
 

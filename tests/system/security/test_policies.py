@@ -199,6 +199,8 @@ async def test_a_consent_of_some_types_with_exceptions(house: Fhir) -> None:
     "provision",
     [
         {"actor": [actor("Practitioner/doc/_history/1")]},
+        {"provision": [{"type": "permit", "actor": [{"role": {"text": "any"}, "reference": {"display": "Dr. Own"}}]}]},
+        {"provision": [{"type": "permit", "purpose": [{"display": "treatment"}]}]},
         {"class": [{"system": "urn:ietf:bcp:13", "code": "application/hl7-cda+xml"}]},
         {"provision": [{"type": "permit", "code": [{"text": "blood pressure"}]}]},
         {"provision": [{"type": "permit", "class": [{"code": "Observation"}], "action": [{"text": "correct"}]}]},
@@ -213,6 +215,98 @@ async def test_what_of_a_consent_is_not_applied_denies_more_and_spares_nothing(
     answer = await colleague("Consent/c", "PUT", consent({"type": "deny", **provision}))
     assert answer.status_code == 201, answer.text
     assert (await doctor.ids("Patient"), await doctor.ids("Observation")) == (["me"], ["lab", "mine"])
+
+
+OBSERVATIONS = {"class": [{"system": "http://hl7.org/fhir/resource-types", "code": "Observation"}]}
+NOT_DOC = {"type": "permit", "actor": [actor("Practitioner/two")]}
+ANOTHER_MATTER = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "treatment"}]}
+OPT_OUT = {"policyRule": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "OPTOUT"}]}}
+ALL, NONE, NO_OBSERVATION = (["me", "other"], True), (["me"], False), (["me", "other"], False)
+
+
+@pytest.mark.parametrize(
+    ("provision", "more", "doctor_sees", "colleague_sees"),
+    [
+        ({}, OPT_OUT, NONE, NONE),
+        (None, OPT_OUT, NONE, NONE),
+        ({"actor": [actor("Practitioner/doc")]}, OPT_OUT, NONE, ALL),
+        (NOT_DOC, OPT_OUT, NONE, ALL),
+        ({**NOT_DOC, "provision": [{"type": "deny", **OBSERVATIONS}]}, OPT_OUT, NONE, NO_OBSERVATION),
+        ({"type": "permit", "provision": [{"type": "deny", **OBSERVATIONS, "provision": [NOT_DOC]}]},
+         {}, NO_OBSERVATION, ALL),
+        ({"period": {"end": "2001-01-01"}, "provision": [{"type": "deny"}]}, {}, ALL, ALL),
+        ({"type": "deny"}, {"scope": ANOTHER_MATTER}, ALL, ALL),
+        ({"type": "deny", "securityLabel": [{"system": RESTRICTED.partition("|")[0], "code": "N"}]},
+         {}, NO_OBSERVATION, NO_OBSERVATION),
+        ({"type": "deny", "securityLabel": [{"code": "R"}]}, {}, NO_OBSERVATION, NO_OBSERVATION),
+    ],
+)  # fmt: skip
+async def test_a_consent_is_read_from_its_policy_through_all_its_provisions(
+    house: Fhir, tmp_path: Path, provision: Any, more: Any, doctor_sees: Any, colleague_sees: Any
+) -> None:
+    change(house, tmp_path, "")
+    doctor, colleague = As(house, "physician"), As(house, "physician", user="Practitioner/two")
+    denial = {**consent(provision or {}, **more)}
+    if not provision:
+        del denial["provision"]
+    answer = await colleague("Consent/c", "PUT", denial)
+    assert answer.status_code == 201, answer.text
+    for asking, sees in ((doctor, doctor_sees), (colleague, colleague_sees)):
+        assert (await asking.ids("Patient"), "hush" in await asking.ids("Observation")) == sees
+
+
+async def test_a_consent_that_names_emergencies_holds_in_them(house: Fhir) -> None:
+    doctor, colleague = As(house, "physician"), As(house, "physician", user="Practitioner/two")
+    emergency = {"x_purpose": "BTG", "x_purpose_reason": "cardiac arrest"}
+    reason = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+    denial = consent({"type": "deny", "purpose": [{"system": reason, "code": "BTG"}]})
+    assert (await colleague("Consent/c", "PUT", denial)).status_code == 201
+    assert "other" in await doctor.ids("Patient")
+    assert await doctor.ids("Patient", **emergency) == ["me"]
+
+
+@pytest.mark.parametrize(
+    ("named", "user", "denied"),
+    [
+        ("PractitionerRole/r", "Practitioner/doc", True),
+        ("Organization/house", "Practitioner/doc", True),
+        ("Organization/above", "Practitioner/doc", True),
+        ("Organization/house", "PractitionerRole/r", True),
+        ("Practitioner/doc", "PractitionerRole/r", True),
+        ("CareTeam/t", "Practitioner/doc", True),
+        ("Group/g", "Practitioner/doc", True),
+        ("Organization/house", "Practitioner/two", False),
+        ("CareTeam/t", "Practitioner/two", False),
+        ("Group/g", "Practitioner/two", False),
+        ("Organization/house", "", False),
+    ],
+)
+async def test_a_consent_names_whoever_is_of_an_organization_a_team_or_a_group(
+    house: Fhir, tmp_path: Path, named: str, user: str, denied: bool
+) -> None:
+    change(house, tmp_path, "")
+    writer = As(house, user="Practitioner/writer")
+    belonging: list[dict[str, Any]] = [
+        {"resourceType": "Organization", "id": "above", "name": "Above"},
+        {"resourceType": "Organization", "id": "house", "partOf": {"reference": "Organization/above"}, "name": "House"},
+        {"resourceType": "Practitioner", "id": "two"},
+        {"resourceType": "PractitionerRole", "id": "r", "practitioner": {"reference": "Practitioner/doc"},
+         "organization": {"reference": "Organization/house"}},
+        {"resourceType": "PractitionerRole", "id": "over", "practitioner": {"reference": "Practitioner/two"},
+         "organization": {"reference": "Organization/house"}, "period": {"end": "2001-01-01"}},
+        {"resourceType": "CareTeam", "id": "t", "status": "active", "participant": [
+            {"member": {"reference": "Practitioner/doc"}},
+            {"member": {"reference": "Practitioner/two"}, "period": {"end": "2001-01-01"}}]},
+        {"resourceType": "Group", "id": "g", "type": "practitioner", "actual": True, "member": [
+            {"entity": {"reference": "PractitionerRole/r"}},
+            {"entity": {"reference": "Practitioner/two"}, "inactive": True}]},
+        consent({"type": "deny", "actor": [actor(named)]}),
+    ]  # fmt: skip
+    for each in belonging:
+        answer = await writer(f"{each['resourceType']}/{each['id']}", "PUT", each)
+        assert answer.status_code in (200, 201), answer.text
+    scope = "user/*.cruds" if user else "system/*.cruds"
+    assert ("other" not in await As(house, user=user, scope=scope).ids("Patient")) is denied
 
 
 @pytest.mark.parametrize(
