@@ -89,7 +89,7 @@ class Connection:
                 self._replies.append(task)
                 self._bytes += len(frame.content)
                 self._changed.set()
-            while len(self._replies) >= listener.pipelined or self._bytes > IN_FLIGHT:
+            while not self._ended and (len(self._replies) >= listener.pipelined or self._bytes > IN_FLIGHT):
                 self._freed.clear()
                 await self._freed.wait()
 
@@ -103,6 +103,14 @@ class Connection:
 
     # ------------------------------------------------------------------ out
     async def _answer(self) -> None:
+        """Answers in order; where that ends, nothing more is read."""
+        try:
+            await self._answer_in_order()
+        finally:
+            self._ended = True
+            self._freed.set()
+
+    async def _answer_in_order(self) -> None:
         while True:
             if not self._replies:
                 if self._ended:
@@ -115,12 +123,10 @@ class Connection:
             except Unanswered:
                 log.warning("hl7 sender not answered in time", listener=self._name)
                 self._writer.close()
-                self._ended = True
                 return
             except Exception:
                 log.exception("hl7 frame not answered", listener=self._name)
                 self._writer.close()
-                self._ended = True
                 return
             finally:
                 self._replies.popleft()
@@ -148,6 +154,8 @@ class Connection:
         try:
             await asyncio.wait_for(self._writer.drain(), self._listener.answer_seconds)
         except TimeoutError:
+            log.warning("hl7 sender does not read its answers", listener=self._name)
+            self._writer.transport.abort()  # what it does not read would be waited for by a mere close
             raise ConnectionError("the other side does not read") from None
 
     async def _last_words(self) -> None:

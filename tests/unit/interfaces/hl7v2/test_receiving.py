@@ -107,6 +107,16 @@ async def test_half_a_message_and_then_silence_holds_nobody_up(open_station: Ope
         assert await slow.next() == b""
 
 
+async def test_who_reads_no_answer_is_closed(open_station: Open):
+    station = await open_station(Interfaces(listener={"lab": Listener(port=0, answer_seconds=0.5, pipelined=1)}))
+    async with station.client(limit=1024) as client:
+        await client.send(message("1" * 16_000_000, processing="X"))  # its answer is as long
+        await client.send(message("2"))
+        async with asyncio.timeout(60):
+            while len(await station.states()) < 1 or station.interface.listeners[0].connections:
+                await asyncio.sleep(0.05)
+
+
 async def test_a_frame_over_the_limit_is_answered_and_the_next_is_taken(open_station: Open):
     station = await open_station(Interfaces(listener={"lab": Listener(port=0, max_bytes=20_000)}))
     async with station.client() as client:
