@@ -25,11 +25,12 @@ TARGET = HERE / "tables.msgpack.zst"
 # Structures of the standard that HL7's tables lack and ours map; taken from hl7apy's tables of 2.8.2 or the last that
 # has them.
 OWN_STRUCTURES = (
-    "ADT_A24", "ADT_A30", "ADT_A37", "ADT_A38", "ADT_A39", "ADT_A43", "ADT_A45", "ADT_A60",
+    "ADT_A20", "ADT_A30", "ADT_A38", "ADT_A39", "ADT_A43", "ADT_A45", "ADT_A60",
     "OML_O33", "OML_O35", "ORU_R30", "OUL_R21", "OUL_R22", "OUL_R23", "OUL_R24",
     "OMP_O09", "RDE_O11", "RDS_O13", "RAS_O17", "MDM_T01", "DFT_P03", "DFT_P11", "BAR_P01", "BAR_P02", "BAR_P12",
-    "PPR_PC1", "REF_I12", "ORL_O22", "ORR_O02", "ORG_O20",
+    "PPR_PC1", "REF_I12", "ORL_O22", "ORR_O02", "ORG_O20", "MFN_M02", "MFN_M05",
 )  # fmt: skip
+PAIRS = ("ADT_A24", "ADT_A37")  # of patients, of whom the standard's tables make no group
 # Groups that orders of imaging add IPC (OMI_O23) or ZDS (IHE Radiology, RAD TF-2 section 4.4) to.
 IMAGING = (("OML_O21", "ORDER", "OBSERVATION_REQUEST"), ("ORM_O01", "ORDER", "ORDER_DETAIL"))
 VERSIONS = ("2_8_2", "2_8_1", "2_8", "2_7", "2_6", "2_5_1", "2_5", "2_4", "2_3_1", "2_3")
@@ -87,6 +88,8 @@ def compile_tables(files: Iterator[tuple[str, str, str]]) -> dict[str, Any]:
         children += [["IPC", 0, -1], ["ZDS", 0, 1]]
     for name in OWN_STRUCTURES:
         messages.setdefault(name, {"structure": _standard(name), "rows": []})
+    for name in PAIRS:
+        messages.setdefault(name, {"structure": _each_patient(_standard(name)), "rows": []})
     return {"messages": messages, "maps": maps, "codes": codes}
 
 
@@ -136,6 +139,12 @@ def _swap(table: dict[str, Any]) -> dict[str, Any]:
         moved = [row[0] if row[0] in ("MSH", "SFT", "EVN") else f"PATIENT.{row[0]}", *row[1:]]
         rows.setdefault((moved[0], moved[1], moved[3]), moved)
     return {"structure": structure, "rows": list(rows.values())}
+
+
+def _each_patient(structure: list[Any]) -> list[Any]:
+    """A structure that states its patients one after the other, with a group for each."""
+    first, second = [at for at, child in enumerate(structure) if child[0] == "PID"]
+    return [*structure[:first], ["PATIENT", 1, -1, structure[first:second]]]
 
 
 def _grouped(name: str, table: dict[str, Any]) -> dict[str, Any]:

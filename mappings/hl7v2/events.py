@@ -12,6 +12,7 @@ from mappings.hl7v2.documents import finish_document
 from mappings.hl7v2.drafting import Draft
 from mappings.hl7v2.elements import Element, Node
 from mappings.hl7v2.links import PATIENT
+from mappings.hl7v2.masters import finish_location, finish_practitioner, tell_of_files
 from mappings.hl7v2.results import finish_observation, finish_report
 from mappings.hl7v2.tables import Tables
 from mappings.hl7v2.treatments import (
@@ -68,7 +69,7 @@ CODED = ("AllergyIntolerance", "Condition", "Procedure")
 
 # Messages that say nothing without one of these segments.
 ABOUT = {"MDM": ("TXA",), "SIU": ("SCH",), "ORU": ("OBR", "OBX"), "ORM": ("ORC", "OBR"), "OML": ("ORC", "OBR"),
-         "OMG": ("ORC", "OBR"), "OMI": ("ORC", "OBR"), "OMP": ("ORC", "RXO"), "RDE": ("ORC", "RXE"),
+         "OMG": ("ORC", "OBR"), "OMI": ("ORC", "OBR"), "MFN": ("MFE",), "OMP": ("ORC", "RXO"), "RDE": ("ORC", "RXE"),
          "RDS": ("ORC", "RXD"), "RAS": ("ORC", "RXA"), "OUL": ("OBR", "OBX", "SPM"),
          "DFT": ("FT1", "PR1", "DG1")}  # fmt: skip
 
@@ -89,6 +90,7 @@ def finish(draft: Draft, tables: Tables) -> None:
         for name, value in DEFAULTS.get(node.type, _NO_DEFAULTS).items():
             if name not in node.items:
                 suppose(node, name, value)
+    tell_of_files(draft)
     gone = _without_patient(draft) | _without_concept(draft) | _about_nothing(draft) | _no_visits(draft)
     if gone:
         _forget(draft, gone)
@@ -171,6 +173,8 @@ _FINISHERS: dict[str, Callable[[Draft, Node, Tables], None]] = {
     "DiagnosticReport": finish_report,
     "Patient": finish_patient,
     "Encounter": finish_encounter,
+    "Location": finish_location,
+    "Practitioner": finish_practitioner,
     "Observation": finish_observation,
     "Appointment": finish_appointment,
     "DocumentReference": finish_document,

@@ -16,7 +16,7 @@ from mappings.hl7v2.drafting import Draft
 from mappings.hl7v2.elements import Node
 from mappings.hl7v2.identifiers import NAMESPACE, Identity, fallback_system, identity_of, token
 from mappings.hl7v2.merging import stamp
-from mappings.hl7v2.moving import Named, move, move_with, patients_of, redirect, replaced, update_of, way_to_survivor
+from mappings.hl7v2.moving import Named, entry_of, move, move_with, patients_of, redirect, replaced, way_to_survivor
 from mappings.hl7v2.reader import Reader
 from mappings.hl7v2.resources import identities_of
 from mappings.hl7v2.source import Message, Segment
@@ -74,7 +74,7 @@ class Merge(NamedTuple):
         ended = [f"Patient/{one['id']}" for one in ending]
         for loser in ending:
             links = [*(one for one in loser.get("link", ()) if one.get("type") != "replaces"), link]
-            _written(entries, loser)["resource"] |= {"active": False, "link": links}
+            entry_of(entries, loser)["resource"] |= {"active": False, "link": links}
         await move(reader, entries, dict.fromkeys(ended, survivor))
         nobody = [] if holders else [one for one in self.losing if one not in self.survivor.criteria]
         if nobody:
@@ -88,7 +88,7 @@ class Merge(NamedTuple):
         links = [{"other": {"reference": one}, "type": "replaces"} for one in ended]
         entry = next((one for one in entries if one["fullUrl"] == self.survivor.url), None)
         if links and entry is None and kept is not None:
-            entry = _written(entries, kept)
+            entry = entry_of(entries, kept)
         if links and entry is not None:
             entry["resource"] = {**entry["resource"], "link": [*entry["resource"].get("link", ()), *links]}
 
@@ -209,12 +209,3 @@ def _identities(segment: Segment, fields: tuple[int, ...], tables: Tables, fallb
         if found and field == 1:
             break
     return found
-
-
-def _written(entries: list[dict[str, Any]], resource: dict[str, Any]) -> dict[str, Any]:
-    """The entry that writes a resource; one that leaves it as it is where there was none."""
-    entry = update_of(resource)
-    found = next((one for one in entries if one["fullUrl"] == entry["fullUrl"]), None)
-    if found is None:
-        entries.append(entry)
-    return found or entry

@@ -112,6 +112,15 @@ def update_of(resource: Json) -> Json:
     return {"fullUrl": url, "resource": {**body, **({"meta": kept} if kept else {})}, "request": request}
 
 
+def entry_of(entries: list[Json], resource: Json) -> Json:
+    """The entry that writes a resource; one that leaves it as it is where there was none."""
+    entry = update_of(resource)
+    found = next((one for one in entries if one["fullUrl"] == entry["fullUrl"]), None)
+    if found is None:
+        entries.append(entry)
+    return found or entry
+
+
 def _redirected(value: Any, moves: Mapping[str, str]) -> Any:
     """The same with each reference by moves; what becomes the same by that is there once."""
     if isinstance(value, dict):

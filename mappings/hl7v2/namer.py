@@ -25,6 +25,8 @@ from mappings.hl7v2.primitives import AUTHORITY
 from mappings.hl7v2.source import Segment, part
 from mappings.hl7v2.tables import Tables
 
+NPI = "http://hl7.org/fhir/sid/us-npi"
+
 
 class Namer:
     """Names the resources of a draft."""
@@ -244,6 +246,24 @@ def _location(namer: Namer, node: Node) -> list[Identity]:
     return own_identities(node)
 
 
+def _practitioner(namer: Namer, node: Node) -> list[Identity]:
+    """Of whom a master file is about the staff's number and the national one: others, such as a tax number, may be a
+    group's."""
+    own = own_identities(node)
+    if "STF" not in node.segments:
+        return own
+    stated = [identity_of(value, namer.tables, namer.fallback) for value in node.segments["STF"].repetitions(2)]
+    return [one for one in own if one in stated or one[0] == NPI] or own
+
+
+def _role(namer: Namer, node: Node) -> list[Identity]:
+    """The role that a master file gives somebody in a group (PRA-2); other roles are part of what names them."""
+    practitioner, segment = node.first("practitioner"), node.segments.get("PRA")
+    if segment is None or not isinstance(practitioner, Node) or not practitioner.criteria:
+        return []
+    return [key("PractitionerRole", "#".join(practitioner.criteria[0]), segment.value(2) or segment.value(2, 1, 2))]
+
+
 def _charge(namer: Namer, node: Node) -> list[Identity]:
     segment = node.segments.get("FT1")
     number = segment.value(2) if segment else ""
@@ -309,7 +329,8 @@ _MAKERS: dict[str, Callable[[Namer, Node], list[Identity]]] = {
     "Consent": _of_patient("category"),
     "ChargeItem": _charge,
     "Immunization": _immunization,
-    "PractitionerRole": _none,
+    "Practitioner": _practitioner,
+    "PractitionerRole": _role,
     "Binary": _binary,
     "Provenance": _none,
 }

@@ -12,7 +12,9 @@ from mappings.hl7v2.charges import credit, stay_credited
 from mappings.hl7v2.drafting import Draft
 from mappings.hl7v2.elements import Element, Node
 from mappings.hl7v2.identifiers import BY_ID, KEY, key, own_identities, token, url_of
+from mappings.hl7v2.linking import link_patients
 from mappings.hl7v2.links import PATIENT
+from mappings.hl7v2.masters import ABOUT
 from mappings.hl7v2.merges import Merge
 from mappings.hl7v2.merging import drop_supposed, is_older, keep_participants, merge, snapshot_of, stamp
 from mappings.hl7v2.moving import Named, patients_of, update_of, way_to_survivor
@@ -73,6 +75,7 @@ class Settling:
         await credit(credits, self.entries, self.reader, self.issues, self.errors)
         patients = [self.current[id(one)] for one in self.draft.of("Patient") if id(one) in self.current]
         self.entries += await end_others(self.draft, patients, self.reader)
+        link_patients(self.draft, self.current, self.entries)
         ended: list[Named] = []
         for one in merges:
             kept = self.current.get(id(one.survivor))
@@ -214,7 +217,8 @@ class Settling:
             self.issues.extend(one for one in node.notes["left_out"] if one not in self.issues)
         system, value = node.criteria[0]
         current = self.current.get(id(node))
-        if current is not None and node.type in IN_PASSING:
+        in_passing = node.type in IN_PASSING and ABOUT not in node.notes
+        if current is not None and in_passing:
             return
         if current is not None:
             if is_older(self.draft.sent, snapshot_of(current)):
@@ -260,7 +264,7 @@ class Settling:
             )
             return
         criteria = f"identifier={token(system)}|{token(value)}"
-        if node.type in IN_PASSING:
+        if in_passing:
             request = {"method": "POST", "url": node.type, "ifNoneExist": criteria}
         else:
             stamp(resource, self.draft.sent)
