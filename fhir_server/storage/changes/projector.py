@@ -43,8 +43,9 @@ log = structlog.get_logger("projector")
 
 
 class Projector:
-    """Feeds one target; told: is called with the consumer and each position that is kept, away: when the target can't
-    be reached; prepare: before the resources of changes are read, with None once the work was taken over.
+    """Feeds one target; told: is called with the consumer and each position that is kept, or with 0 where nothing holds
+    this one up any more, away: when the target can't be reached; prepare: before the resources of changes are read,
+    with None once the work was taken over.
 
     lease: seconds for which another waits before it takes up the work of one that is gone; calls: who waits in other
     processes, None where each look is at the feed itself; feeders, projectors: see Parts.
@@ -108,6 +109,7 @@ class Projector:
                 log.exception("indexing failed", consumer=self._target.consumer, problem=repr(problem))
                 await asyncio.sleep(LONGEST_PAUSE)
                 continue
+            self._told(self._target.consumer, 0)  # there is nothing left here: another that has the work may get on
             pause = PAUSE
             looks = 0 if worked else looks + 1
             await self._rest(SOON if looks < QUIET_AFTER else QUIET)

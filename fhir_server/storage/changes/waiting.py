@@ -50,7 +50,7 @@ class Waiting:
         self._waiting = 0
 
     def told(self, consumer: str, position: int) -> None:
-        """A consumer in this process has reached a position."""
+        """A consumer in this process has reached a position, or is not held up here (0)."""
         self._away.discard(consumer)
         if position > self._reached.get(consumer, 0):
             self._reached[consumer] = position

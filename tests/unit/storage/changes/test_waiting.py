@@ -72,3 +72,14 @@ async def test_what_can_not_be_shown_is_not_seen() -> None:
     target.busy = False
     assert await waiting("index", 1.0)
     await waiting.close()
+
+
+async def test_what_this_process_can_not_write_may_be_written_by_another() -> None:
+    target, feed = Target(), Feed(7)
+    waiting = Waiting(feed, target.show)  # type: ignore[arg-type]
+    waiting.away("index")
+    assert not await waiting("index", 5.0)
+    waiting.told("index", 0)  # another has the work now
+    feed.kept = 7
+    assert await waiting("index", 5.0)
+    await waiting.close()
