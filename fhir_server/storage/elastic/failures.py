@@ -20,6 +20,7 @@ RETRY_AFTER = {"Retry-After": "5"}
 BUSY = (408, 429, 502, 503, 504)
 REFUSED = (401, 403)
 BLOCKED = "cluster_block_exception"
+CLOSED = "index_closed_exception"
 TOO_MANY = ("too_many_clauses", "too_many_nested_clauses", "maxclausecount", "max_clause_count", "nested depth")
 
 log = structlog.get_logger("elasticsearch")
@@ -64,6 +65,11 @@ def meaning(problem: ApiError | TransportError) -> FhirError | None:
         text = str(problem.body).lower()
         if problem.status_code == 404:
             return unavailable("is being built")
+        if _type(problem) == CLOSED:
+            return unavailable("is closed")
+        if problem.status_code >= 500:
+            _tell(problem)
+            return unavailable("fails, which the server's operator has to look into")
         if problem.status_code == 413 or any(each in text for each in TOO_MANY):
             return too_complex()
     return None
@@ -93,7 +99,7 @@ def advice(problem: Exception) -> str:
     status = problem.status_code if isinstance(problem, ApiError) else 0
     if status == 401:
         return "it refuses the login in elasticsearch_url; put the right user:password@ there"
-    if status == 403 and _type(problem) == BLOCKED:
+    if status in (403, 429) and _type(problem) == BLOCKED:
         return "its indices are read-only, mostly as its disk is full; make room there"
     if status == 403:
         return f"it refuses what this server asks ({_type(problem)}); give the user of elasticsearch_url its rights"
@@ -101,6 +107,10 @@ def advice(problem: Exception) -> str:
         return "it has too much to do; give it more memory or nodes"
     if status in BUSY:
         return f"it, or a gateway before it, is not ready ({status})"
+    if status == 400 and _type(problem) == CLOSED:
+        return "its index is closed; open it (POST /INDEX/_open)"
+    if status >= 500 and isinstance(problem, ApiError) and isinstance(problem.body, dict):
+        return f"it fails ({_type(problem)}); its own log says why"
     if _is_foreign(problem):
         return "what answers at elasticsearch_url is no Elasticsearch 8 or 9; correct its host and port"
     if isinstance(problem, TlsError):

@@ -17,6 +17,9 @@ from tests.unit.storage.elastic.house import House
 
 SECURITY = b'{"error": {"type": "security_exception", "reason": "no"}, "status": 401}'
 BLOCKED = b'{"error": {"type": "cluster_block_exception", "reason": "disk usage exceeded"}, "status": 403}'
+FAILING = b'{"error": {"type": "search_phase_execution_exception", "reason": "all shards failed"}, "status": 500}'
+CLOSED = b'{"error": {"type": "index_closed_exception", "reason": "closed"}, "status": 400}'
+FULL = b'{"error": {"type": "cluster_block_exception", "reason": "flood-stage watermark"}, "status": 429}'
 PAGE = b"<html>Welcome</html>"
 
 
@@ -57,6 +60,14 @@ def answering(status: int, body: bytes) -> Iterator[str]:
         (401, SECURITY, "refuses this server", "refuses the login in elasticsearch_url"),
         (403, SECURITY, "refuses this server", "give the user of elasticsearch_url its rights"),
         (403, BLOCKED, "is blocked now", "read-only, mostly as its disk is full; make room"),
+        (429, FULL, "has too much to do", "read-only, mostly as its disk is full; make room"),
+        (
+            500,
+            FAILING,
+            "operator has to look into",
+            "it fails (search_phase_execution_exception); its own log says why",
+        ),
+        (400, CLOSED, "is closed", "its index is closed; open it"),
         (200, PAGE, "its operator", "no Elasticsearch 8 or 9; correct its host and port"),
         (200, b"+OK", "its operator", "no Elasticsearch 8 or 9; correct its host and port"),
         (404, PAGE, "its operator", "no Elasticsearch 8 or 9; correct its host and port"),
