@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -112,12 +113,7 @@ class ElasticSearchIndex:
         return generation
 
     async def _seen(self, generation: Generation, wait: float) -> int | None:
-        """The position up to which the index has seen all that was committed, None where it has not, or nobody waits.
-
-        While Elasticsearch is away nobody waits for it.
-        """
-        if self._away:
-            return 0
+        """Up to where the index has seen what was committed; None where not all of it, or nobody waits."""
         if wait == 0 and not self._strict:
             return None
         seen = await self._caught_up(generation.consumer, wait)
@@ -131,20 +127,20 @@ class ElasticSearchIndex:
         if not self._content and reads_content(where):
             raise error("not-supported", "This server does not index what _content searches (search_content).")
 
-        async def ask() -> tuple[T, int | None]:
+        async def ask(away: bool = False) -> tuple[T, int | None]:
+            """While Elasticsearch is away nobody waits for it."""
             generation = await self._serving()
-            seen = await self._seen(generation, wait)
+            seen = 0 if away else await self._seen(generation, wait)
             return await self._ask(work, where, generation, seen or 0), seen
 
+        away = self._away
         try:
-            found = await answered(ask)
+            found = await answered(partial(ask, away))
+            self._away = False
+            return await answered(ask) if away else found  # it has come back, and nobody waited
         except FhirError as problem:
             self._away = problem.category == "unavailable"
             raise
-        if self._away:  # it has come back, and nobody waited
-            self._away = False
-            found = await answered(ask)
-        return found
 
     async def _ask(self, work: Callable[[Scope], Awaitable[T]], where: Clause, generation: Generation, seen: int) -> T:
         """Includes are read from the store as they are now, and units only ever come: one state matters to links."""

@@ -200,3 +200,15 @@ def test_a_position_that_no_change_took_is_not_waited_for(run):
         return await whole(house), len(await house.ids())
 
     assert run(work) == ([], 1)
+
+
+def test_of_searches_that_find_it_back_at_one_time_none_takes_the_index_for_complete(run):
+    async def work(house):
+        await ready(house)
+        await house.engine.stop()
+        await house.put("a")
+        house.index._away = True
+        pages = await asyncio.gather(*(house.index.search(Query(("Patient",))) for _ in range(3)))
+        return [page.warnings != () for page in pages]
+
+    assert run(work, wait=0.2) == [True] * 3
