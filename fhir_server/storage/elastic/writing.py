@@ -27,8 +27,9 @@ BULK_BYTES = 4 * 2**20  # of one request; a larger document goes alone
 LARGEST = 90 * 2**20  # of a document: Elasticsearch takes requests of 100 MB (http.max_content_length)
 PROBLEM_LENGTH = 500
 LATE = 409
-GONE = 404
-BUSY = (429, 502, 503, 504)
+GONE = 404  # without an error: what is to be deleted is not there
+REFUSING = (400, 413)  # what Elasticsearch says of a document itself; all else is about the index, a node or rights,
+PASSING = ("cluster_block_exception", "index_closed_exception", "index_not_found_exception")  # as these are
 
 Versioning = Literal["external", "external_gte"]
 Line = tuple[Entry | None, bytes, set[Unit]]  # what it is of, None for a unit; its bytes in a bulk; units it brings
@@ -114,9 +115,7 @@ class Writer:
         if answer["errors"]:
             for (entry, _, _), item in zip(batch, answer["items"], strict=True):
                 result = next(iter(item.values()))
-                if result["status"] < 300 or (
-                    result["status"] in (LATE, GONE) and "index_not_found" not in str(result)
-                ):
+                if is_done(result):
                     continue
                 if entry is None or is_passing(result):
                     raise Busy(why(result))
@@ -154,11 +153,15 @@ async def bulks(lines: Iterator[Line]) -> AsyncIterator[list[Line]]:
         yield batch
 
 
+def is_done(result: dict[str, Any]) -> bool:
+    """Whether a document is there, a later one is, or what was to go has gone."""
+    status = result["status"]
+    return status < 300 or status == LATE or (status == GONE and "error" not in result)
+
+
 def is_passing(result: dict[str, Any]) -> bool:
-    """Whether a refused document may be taken later: too much to do, no shard, or an index that is blocked."""
-    if result["status"] in BUSY:
-        return True
-    return result.get("error", {}).get("type") in ("cluster_block_exception", "index_not_found_exception")
+    """Whether a refused document may be taken later: too much to do, a shard or node that goes, a closed index…"""
+    return result["status"] not in REFUSING or result.get("error", {}).get("type") in PASSING
 
 
 def why(result: dict[str, Any]) -> str:
