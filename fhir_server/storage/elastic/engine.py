@@ -137,9 +137,7 @@ class ElasticEngine:
         try:
             generation = await self.generations.serving()
             if generation is None:
-                strange = ", ".join(self.generations.strangers)
-                found = f"{strange} has not this program's mapping; hms reindex makes another" if strange else ""
-                return IndexState(found or "there is no index yet")
+                return IndexState(self._missing())
             body: dict[str, Any] = {"size": 0, "query": {"exists": {"field": "problem"}}, "track_total_hits": True}
             answer = await self._client.options(request_timeout=PATIENCE).search(index=generation.name, body=body)
         except (ApiError, TransportError) as problem:
@@ -147,6 +145,14 @@ class ElasticEngine:
         behind = await lag(self._feed, generation.consumer, self._clock)
         parts = await positions_of(self._feed, generation.consumer, self._feeders)
         return IndexState("", generation.name, *behind, answer["hits"]["total"]["value"], parts)
+
+    def _missing(self) -> str:
+        """Why there is no index to ask."""
+        if closed := ", ".join(self.generations.closed):
+            return f"{closed} is closed; open it at Elasticsearch (POST /{self.generations.closed[0]}/_open)"
+        if strange := ", ".join(self.generations.strangers):
+            return f"{strange} has not this program's mapping; hms reindex makes another"
+        return "there is no index yet"
 
     async def indexed(self) -> int | None:
         """The position up to which everything is in the index that searches ask; None where that can't be told."""

@@ -12,7 +12,7 @@ this have an alias each and don't disturb one another.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -22,6 +22,8 @@ from fhir_server.storage.changes.entries import Busy
 from fhir_server.storage.elastic.mapping import MAPPINGS, VERSION, settings
 
 LOOK_EVERY = 1.0  # seconds for which the answer to what there is is good
+CLOSED = "verified_before_close"  # a setting that closed indices have
+SHOWN = f"*.aliases,*.settings.index.uuid,*.settings.index.{CLOSED}"
 CHECKED = ("digest", "token")  # properties by which a mapping is known
 
 log = structlog.get_logger("projector")
@@ -59,15 +61,28 @@ class Generations:
         self._every: list[Generation] = []  # that there are, whatever their mapping
         self._known: list[Generation] = []  # those of them that are fed and asked
         self._fitting: set[str] = set()  # identities of those that have this program's mapping
-        self.strangers: list[str] = []  # names of those that have another mapping
+        self.strangers: list[str] = []  # names of those that have another mapping,
+        self.closed: list[str] = []  # and of those that are closed
+        self._last = 0  # the highest number that one had
         self._looked = float("-inf")
 
     async def start(self) -> None:
-        """Makes the first generation where there is none; many workers may do this at once."""
+        """Has a generation serve where none does; many workers may do this at once.
+
+        One that has lost the alias gets it again, the oldest of several, as the others are under construction. Else a
+        new one is made, by a name that none had before: who still takes the one before for there is refused. What has
+        the alias and can't be asked is left to whoever runs the server.
+        """
         await self._put_template()
-        if not any(generation.serving for generation in await self.look()):
-            await self._create(f"{self.alias}-000001", serving=True)
-            await self.look()
+        known = await self.look()
+        if any(each.serving for each in self._every):
+            return
+        if known:
+            log.warning("no index had the alias", alias=self.alias, given_to=known[0].name)
+            await self._give_alias(known[0].name)
+        else:
+            await self._create(self._next_name(), serving=True)
+        await self.look()
 
     async def all(self) -> list[Generation]:
         """Those there are, as of at most a second ago."""
@@ -82,14 +97,18 @@ class Generations:
     async def look(self) -> list[Generation]:
         """Those there are now."""
         found = await self.client.indices.get(
-            index=f"{self.alias}-*", features="aliases,settings", filter_path="*.aliases,*.settings.index.uuid"
+            index=f"{self.alias}-*", features="aliases,settings", filter_path=SHOWN, expand_wildcards="open,closed"
         )
         self._every = [
             Generation(name, index["settings"]["index"]["uuid"], self.alias in index["aliases"])
             for name, index in sorted(found.items())
         ]
-        self._known = [each for each in self._every if await self._fits(each)]
-        strangers = [each.name for each in self._every if each not in self._known]
+        endings = [each.name.rpartition("-")[2] for each in self._every]
+        self._last = max([self._last, *(int(ending) for ending in endings if ending.isdecimal())])
+        self.closed = [name for name, index in sorted(found.items()) if CLOSED in index["settings"]["index"]]
+        self._known = [each for each in self._every if each.name not in self.closed and await self._fits(each)]
+        known = {each.name for each in self._known}
+        strangers = [each.name for each in self._every if each.name not in known and each.name not in self.closed]
         if strangers and strangers != self.strangers:
             log.error("an index has another mapping", index=strangers, remedy="hms reindex makes one; remove this one")
         self.strangers = strangers
@@ -112,18 +131,15 @@ class Generations:
         """A new empty generation beside the others."""
         await self._put_template()
         await self.look()
-        endings = [each.name.rpartition("-")[2] for each in self._every]
-        numbers = [int(ending) for ending in endings if ending.isdecimal()]
-        name = f"{self.alias}-{max(numbers, default=0) + 1:06d}"
+        name = self._next_name()
         await self._create(name, serving=False)
         return next(each for each in await self.look() if each.name == name)
 
     async def swap(self, to: Generation) -> list[Generation]:
         """Searches ask this one from now on; returns those that they asked until now."""
-        before = [each for each in await self.look() if each.serving and each != to]
+        before = [each for each in await self.look() if each.serving and each.name != to.name]
         aliased = [each.name for each in self._every if each.serving and each.name != to.name]
-        actions = [{"remove": {"index": name, "alias": self.alias}} for name in aliased]
-        await self.client.indices.update_aliases(actions=[*actions, {"add": {"index": to.name, "alias": self.alias}}])
+        await self._give_alias(to.name, aliased)
         await self.look()
         return before
 
@@ -141,6 +157,13 @@ class Generations:
         """Deletes an index that no search asks any more."""
         await self.client.indices.delete(index=generation.name, ignore_unavailable=True)
         await self.look()
+
+    async def _give_alias(self, to: str, taken_from: Sequence[str] = ()) -> None:
+        actions = [{"remove": {"index": name, "alias": self.alias}} for name in taken_from]
+        await self.client.indices.update_aliases(actions=[*actions, {"add": {"index": to, "alias": self.alias}}])
+
+    def _next_name(self) -> str:
+        return f"{self.alias}-{self._last + 1:06d}"
 
     async def _put_template(self) -> None:
         name = self.alias

@@ -7,13 +7,14 @@ import random
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
 
 from fhir_server.core.errors import FhirError
 from fhir_server.core.query import EVERYTHING, Query
-from fhir_server.storage.elastic import asking, engine
+from fhir_server.storage.elastic import asking, engine, writing
 from tests.backends.proxy import Proxy
 from tests.unit.storage.elastic.house import House, ready
 
@@ -200,6 +201,121 @@ def test_a_position_that_no_change_took_is_not_waited_for(run):
         return await whole(house), len(await house.ids())
 
     assert run(work) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "type", "told"),
+    [
+        (400, "document_parsing_exception", "refused"),
+        (400, "illegal_argument_exception", "refused"),
+        (400, "index_closed_exception", "again"),
+        (403, "cluster_block_exception", "again"),
+        (403, "security_exception", "again"),
+        (404, "index_not_found_exception", "again"),
+        (404, "shard_not_found_exception", "again"),
+        (429, "es_rejected_execution_exception", "again"),
+        (500, "node_closed_exception", "again"),
+        (503, "unavailable_shards_exception", "again"),
+        (404, "", "done"),  # what was to be deleted
+        (409, "version_conflict_engine_exception", "done"),
+    ],
+)
+def test_only_what_is_said_of_a_document_itself_refuses_it(status: int, type: str, told: str) -> None:
+    result = {"status": status, **({"error": {"type": type}} if type else {})}
+    said = "done" if writing.is_done(result) else "again" if writing.is_passing(result) else "refused"
+    assert said == told
+
+
+def test_what_is_written_while_the_index_is_closed_is_there_once_it_is_open(run):
+    async def work(house):
+        await ready(house)
+        await house.put("before", "x")
+        assert await house.ids() == ["before"]
+        generations = house.engine.generations
+        name = (await generations.serving()).name
+        await generations.client.indices.close(index=name)
+        await house.put("during", "x")
+        with pytest.raises(FhirError) as refused:
+            await house.ids()
+        await generations.look()
+        told = (await house.engine.state()).away
+        await asyncio.sleep(1.5)  # nobody makes another in its place
+        await generations.client.indices.open(index=name)
+
+        async def back():
+            with suppress(FhirError):
+                return await house.ids() == ["before", "during"]
+
+        return refused.value.status, told, await soon(back), len(await generations.look()), await whole(house)
+
+    status, told, back, indices, differences = run(work)
+    assert (status, back, indices, differences) == (503, True, 1, [])
+    assert "is closed; open it at Elasticsearch (POST /engine-" in told
+
+
+def test_an_index_that_has_lost_the_alias_gets_it_again(run):
+    async def work(house):
+        await ready(house)
+        await house.put("a", "x")
+        await house.ids()
+        generations = house.engine.generations
+        before = await generations.serving()
+        await generations.client.indices.delete_alias(index=before.name, name=generations.alias)
+
+        async def back():
+            with suppress(FhirError):
+                return await generations.look() == [before] and await house.ids() == ["a"]
+
+        return await soon(back)
+
+    assert run(work)
+
+
+def test_an_index_that_elasticsearch_made_of_itself_keeps_nobody_from_another(run):
+    async def work(house):
+        generations = house.engine.generations
+        strange = f"{generations.alias}-000001"  # as a late write to an Elasticsearch that was started empty makes one
+        await generations.client.index(index=strange, id="Patient/a", document={"type": "Patient", "id": "a"})
+        await house.put("a", "anna")
+        house.engine.start()
+        await ready(house)
+        found = await house.named("anna")
+        await generations.client.indices.delete(index=strange)
+        return found
+
+    assert run(work, feeding=False) == ["a"]
+
+
+def test_an_index_that_was_made_anew_is_not_taken_for_the_one_before(run, elasticsearch_url):
+    async def work(house):
+        await ready(house)
+        await house.put("a", "x")
+        other = house.another(elasticsearch_url)
+        assert [version.id for version in (await other.index.search(Query(("Patient",)))).matches] == ["a"]
+        await house.engine.stop()
+        generations = house.engine.generations
+        await generations.client.indices.delete(index=(await generations.serving()).name)
+        await generations.start()
+        other.generations._monotonic = lambda: other.generations._looked  # it has not looked since
+        with pytest.raises(FhirError) as refused:
+            await other.index.search(Query(("Patient",)))
+        await other.close()
+        return refused.value.status
+
+    assert run(work) == 503
+
+
+def test_a_rebuild_does_not_remove_what_it_has_built_where_that_served_already(run):
+    async def work(house):
+        await ready(house)
+        await house.put("a", "x")
+        generations = house.engine.generations
+        before = await generations.serving()
+        fresh = await generations.add()
+        await generations.client.indices.put_alias(index=fresh.name, name=generations.alias)
+        return await generations.swap(fresh) == [before]
+
+    assert run(work)
 
 
 def test_of_searches_that_find_it_back_at_one_time_none_takes_the_index_for_complete(run):
