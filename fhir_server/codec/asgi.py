@@ -34,6 +34,14 @@ def _address_of(scope: dict[str, Any]) -> str:
     return f"{host}:{port}" if port else host
 
 
+def text_of(header: str) -> str:
+    """What a header says to people, which was taken for Latin-1: most clients send UTF-8, browsers Latin-1."""
+    try:
+        return header.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return header
+
+
 def base_of(scope: dict[str, Any], headers: dict[str, str], settings: Settings) -> str:
     """The FHIR base URL as the caller sees it, unless one is set; tokens are for it, whatever asks for them."""
     return settings.base_url or f"{origin_of(scope, headers, settings.trust_proxy)}/fhir"

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, unquote_to_bytes
 
 from fhir_server.codec import json, xml
+from fhir_server.codec.asgi import text_of
 from fhir_server.codec.formats import body_format, request_format
 from fhir_server.codec.references import localise
 from fhir_server.core.errors import error
@@ -213,7 +214,7 @@ async def request_of(
         query=query_of(scope),
         if_match=headers.get("if-match", ""),
         if_none_match=headers.get("if-none-match", ""),
-        if_none_exist=headers.get("if-none-exist", ""),
+        if_none_exist=text_of(headers.get("if-none-exist", "")),
         if_modified_since=headers.get("if-modified-since", ""),
         if_unmodified_since=headers.get("if-unmodified-since", ""),
         prefer=prefer.wanted,

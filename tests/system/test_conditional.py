@@ -1,5 +1,7 @@
 """Conditional create, update, patch and delete, and referential integrity."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -25,6 +27,12 @@ async def test_create_only_where_nothing_matches(fhir: Fhir) -> None:
     again = await fhir.post("Patient", patient("1"), if_none_exist=f"identifier={MRN}|1")
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.json()["id"] == again.json()["id"]
+
+
+async def test_criteria_of_a_header_are_utf_8_as_clients_send_them(fhir: Fhir) -> None:
+    utf8: Any = "family=Müller".encode()
+    answers = [await fhir.post("Patient", patient("1", name=[{"family": "Müller"}]), if_none_exist=utf8) for _ in "12"]
+    assert [each.status_code for each in answers] == [201, 200]
 
 
 async def test_criteria_that_match_several_are_412(fhir: Fhir) -> None:
