@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
+from fhir_server.codec.asgi import text_of
 from fhir_server.codec.json import decode
 from fhir_server.core.at_once import at_once
 from fhir_server.core.errors import error
@@ -128,7 +129,7 @@ class FhirServer:
         if (known := self.recognised(headers, base)) is not None:
             return known
         token = bearer(headers)
-        purpose, reason = headers.get("x-purpose", ""), headers.get("x-purpose-reason", "")
+        purpose, reason = headers.get("x-purpose", ""), text_of(headers.get("x-purpose-reason", ""))
         if token:
             access = await self.security.access(token, base)
         else:

@@ -20,6 +20,8 @@ from fhir_server.security.policies import BREAK_GLASS, Policies
 
 SHORTEST_REASON = 8  # characters
 ENDED = ("rejected", "cancelled", "failed")
+# Whom Task.requester may refer to; a Person who is one of these is known by the identifier alone
+REQUESTERS = ("Device", "Organization", "Patient", "Practitioner", "PractitionerRole", "RelatedPerson")
 
 log = structlog.get_logger("break-glass")
 
@@ -32,25 +34,26 @@ class BreakGlass:
         self._emergencies = emergencies
 
     async def require(self, access: Access, policies: Policies, reason: str) -> str:
-        """The reason of the emergency that goes on, or begins now.
+        """The reason, or else that of the emergency that goes on.
 
         FhirError "required" where one would begin without a reason, "forbidden" where a reviewer has ended it.
         """
         emergency = await self._emergencies.now(access.user, access.client)
+        reason = reason.strip()
         if emergency is None:
-            if len(reason.strip()) < SHORTEST_REASON:
+            if len(reason) < SHORTEST_REASON:
                 raise error("required", "Break-glass needs X-Purpose-Reason: why it can't wait. Where you gave one "
                             "before, its time is over.", location="header:X-Purpose-Reason")  # fmt: skip
             begun = self._environment.clock()
             emergency = Emergency(
                 id=secrets.token_hex(8), user=access.user, client=access.client, fhir_user=access.fhir_user,
-                reason=reason.strip(), begun=begun, until=begun + policies.break_glass_minutes * 60_000_000,
+                reason=reason, begun=begun, until=begun + policies.break_glass_minutes * 60_000_000,
             )  # fmt: skip
             if await self._emergencies.begin(emergency):
                 await self._told(emergency)
         elif emergency.task and await self._ended(emergency):
             raise error("forbidden", f"A reviewer has ended this emergency ({emergency.task}).")
-        return emergency.reason
+        return reason if len(reason) >= SHORTEST_REASON else emergency.reason
 
     async def _ended(self, emergency: Emergency) -> bool:
         """Whether any version of its Task says so, or it was deleted: nobody whose emergency it is takes that back."""
@@ -97,7 +100,8 @@ def event_of(emergency: Emergency) -> Any:
 def review(emergency: Emergency) -> dict[str, Any]:
     """The Task for a reviewer: whose emergency, why, from when to when, and the search for what was looked at."""
     begun, until = instant(emergency.begun), instant(emergency.until)
-    reference = {"reference": emergency.fhir_user} if emergency.fhir_user else {}
+    known = emergency.fhir_user.rpartition("/")[0].rpartition("/")[2] in REQUESTERS
+    reference = {"reference": emergency.fhir_user} if known else {}
     search = f"AuditEvent?altid={emergency.user}&date=ge{begun}&date=le{until}"
     return {
         "resourceType": "Task",

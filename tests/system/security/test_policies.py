@@ -86,7 +86,7 @@ class As:
         self.token = ""
         self.http = fhir.http
 
-    async def __call__(self, path: str, method: str = "GET", body: Any = None, **headers: str) -> Any:
+    async def __call__(self, path: str, method: str = "GET", body: Any = None, **headers: str | bytes) -> Any:
         if not self.token:
             grant = self.grant
             await self.security.store.begin_family(grant.family, grant.user, grant.client, grant.scope)
@@ -151,6 +151,20 @@ async def test_break_glass_takes_a_role_and_a_reason_and_is_in_the_audit_log(hou
     event = next(e["resource"] for e in found.json()["entry"] if e["resource"].get("purposeOfEvent"))
     assert event["purposeOfEvent"][0]["coding"][0]["code"] == "BTG"
     assert "shock room" in event["purposeOfEvent"][0]["text"]
+    assert (await doctor("Patient/other", **{**emergency, "x_purpose_reason": "another was brought in"})).is_success
+    found = (await doctor("AuditEvent?subtype=read&entity=Patient/other")).json()["entry"][0]["resource"]
+    assert found["purposeOfEvent"][0]["text"] == "another was brought in"  # each request has its own
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+async def test_a_person_breaks_the_glass_for_a_reason_in_their_language(house: Fhir, encoding: str) -> None:
+    doctor, reason = As(house, "physician", user="Person/p"), "bewußtlos im Schockraum"
+    person = {"resourceType": "Person", "id": "p", "link": [{"target": {"reference": "Practitioner/doc"}}]}
+    assert (await As(house, "physician")("Person/p", "PUT", person)).status_code == 201
+    answer = await doctor("Observation/hush", x_purpose="BTG", x_purpose_reason=reason.encode(encoding))
+    assert answer.status_code == 200, answer.text
+    task = (await As(house, "physician")("Task?code=BTG")).json()["entry"][0]["resource"]
+    assert task["reasonCode"]["text"] == reason and task["requester"] == {"identifier": {"value": "u"}}
 
 
 def consent(provision: dict[str, Any], **more: Any) -> dict[str, Any]:
