@@ -131,6 +131,50 @@ async def test_lastn_keeps_the_newest_of_each_code(fhir: Fhir) -> None:
     assert (limited.status_code, "limit it by max" in issue_of(limited)["diagnostics"]) == (400, True)
 
 
+@pytest.mark.parametrize(
+    ("codes", "newest"),
+    [
+        (["a", "b", "c"], "2 1 0"),
+        (["a", "b", "a c"], "2 1"),
+        (["a", "b", "a b"], "2"),
+        (["a b", "b c", "c d", "e"], "3 2"),
+        (["a b", "c d", "b c"], "2"),
+        (["=textM", "=Text", "=t e x t", "=Text"], "3 2 0"),
+    ],
+)
+async def test_lastn_groups_codes_and_their_translations(fhir: Fhir, codes: list[str], newest: str) -> None:
+    for number, several in enumerate(codes):
+        code = {"coding": [{"system": LOINC, "code": code} for code in several.split()]}
+        code = {"text": several[1:]} if several.startswith("=") else code
+        await fhir.create({**observation(str(number), "", f"2020-01-0{number + 1}"), "code": code})
+    found = (await fhir.get("Observation/$lastn?patient=a")).json()
+    assert [entry["resource"]["id"] for entry in found["entry"]] == newest.split()
+
+
+async def test_lastn_has_all_of_the_time_of_the_last(fhir: Fhir) -> None:
+    times = ["2020-01-03T10:00:00Z", "2020-01-02T10:00:00Z", "2020-01-02T12:00:00+02:00", "2020-01-01T10:00:00Z"]
+    for number, time in enumerate(times):
+        await fhir.create(observation(str(number), "8867-4", time))
+    await fhir.create({"resourceType": "Observation", "id": "undated", "status": "final", "code": {"text": "x"},
+                       "subject": {"reference": "Patient/a"}})  # fmt: skip
+    assert keys((await fhir.get("Observation/$lastn?patient=a&max=2&code=8867-4")).json()) == [
+        "Observation/0", "Observation/1", "Observation/2"
+    ]  # fmt: skip
+    assert len(keys((await fhir.get("Observation/$lastn?patient=a")).json())) == 2
+
+
+async def test_lastn_is_counted_cut_and_has_includes_as_searches(fhir: Fhir) -> None:
+    await record(fhir)
+    counted = (await fhir.get("Observation/$lastn?patient=a&_summary=count")).json()
+    assert (counted["total"], keys(counted)) == (2, [])
+    cut = (await fhir.get("Observation/$lastn?patient=a&_elements=status")).json()
+    assert all("subject" not in entry["resource"] for entry in cut["entry"])
+    included = (await fhir.get("Observation/$lastn?patient=a&_include=Observation:subject")).json()
+    assert keys(included) == ["Observation/2", "Observation/3", "Patient/a"]
+    nothing = (await fhir.get("Observation/$lastn?patient=b&code=8867-4")).json()
+    assert (nothing["total"], keys(nothing)) == (0, [])
+
+
 async def test_validate_says_what_is_wrong_and_stores_nothing(fhir: Fhir) -> None:
     good = await fhir.post("Patient/$validate", {"resourceType": "Patient"})
     assert good.json()["issue"][0]["severity"] == "information"
