@@ -9,14 +9,14 @@ import uuid
 from collections.abc import Collection
 
 from fhir_server.codec.json import decode, serialize
-from fhir_server.codec.references import parse_reference, references
+from fhir_server.codec.references import LocalReference, parse_reference, references
 from fhir_server.core.errors import error
-from fhir_server.core.keys import StoredVersion, instant
+from fhir_server.core.keys import ResourceKey, StoredVersion, instant
 from fhir_server.core.ports import Transaction
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.preparing import prepare, store
-from fhir_server.interactions.read import current
+from fhir_server.interactions.read import current, referenced
 from fhir_server.interactions.request import Response
 from fhir_server.operations.graph import of_graph
 
@@ -70,19 +70,21 @@ def _id(call: Call) -> str:
 
 
 async def _referred(environment: Environment, call: Call, composition: StoredVersion) -> Collection[StoredVersion]:
-    included: dict[tuple[str, str], StoredVersion] = {(composition.type, composition.id): composition}
+    included: dict[ResourceKey, StoredVersion] = {composition.key: composition}
+    looked_for: set[LocalReference] = set()
     todo = [composition]
     while todo:
         for _, text in references(decode(todo.pop().body)):
             local = parse_reference(text, call.request.base)
-            if local is None or (local.type, local.id) in included:
+            if local is None or local in looked_for:
                 continue
-            found = await environment.store.read(local.type, local.id)
-            if found is None or found.deleted:
+            looked_for.add(local)
+            found = await referenced(environment, local)
+            if found is None or found.key in included:
                 continue
             if len(included) >= LIMIT:
                 raise error("too-costly", f"The document would have more than {LIMIT} resources.")
-            included[(local.type, local.id)] = found
+            included[found.key] = found
             todo.append(found)
     return included.values()
 

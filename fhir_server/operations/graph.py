@@ -6,21 +6,29 @@ https://hl7.org/fhir/R4/resource-operation-graph.html and https://hl7.org/fhir/R
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from fhir_server.codec import bundles
 from fhir_server.codec.json import decode
 from fhir_server.codec.references import parse_reference
 from fhir_server.core.errors import error
-from fhir_server.core.keys import StoredVersion
+from fhir_server.core.keys import ResourceKey, StoredVersion
 from fhir_server.fhirpath import compile_path
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
-from fhir_server.interactions.read import current
+from fhir_server.interactions.read import current, referenced
 from fhir_server.interactions.request import Request, Response
 
 LIMIT = 5000  # resources in one graph
+
+
+class Reached(NamedTuple):
+    """What was found so far, and which targets of the definition were followed from which resources: one that is
+    found twice may have other links at the second place."""
+
+    found: dict[ResourceKey, StoredVersion]
+    followed: set[tuple[int, ResourceKey]]
 
 
 async def graph(environment: Environment, call: Call) -> Response:
@@ -41,9 +49,9 @@ async def _reached(
 ) -> Collection[StoredVersion]:
     if definition.get("start") not in (start.type, "Resource", None):
         raise error("invalid", f"The graph starts at {definition['start']}, not at {start.type}.", location="graph")
-    found = {(start.type, start.id): start}
-    await _follow(environment, call, definition.get("link", []), start, found)
-    return found.values()
+    reached = Reached({start.key: start}, set())
+    await _follow(environment, call, definition.get("link", []), start, reached)
+    return reached.found.values()
 
 
 async def _definition(environment: Environment, call: Call) -> dict[str, Any]:
@@ -53,7 +61,9 @@ async def _definition(environment: Environment, call: Call) -> dict[str, Any]:
     local = parse_reference(url, call.request.base)
     if local is not None and local.type == "GraphDefinition":
         return decode((await current(environment, call.request, local.type, local.id)).body)
-    asked = Request("GET", ("GraphDefinition",), [("url", url)], base=call.request.base, caller=call.request.caller)
+    canonical, _, version = url.partition("|")
+    query = [("url", canonical), *([("version", version)] if version else []), ("_sort", "-_lastUpdated")]
+    asked = Request("GET", ("GraphDefinition",), query, base=call.request.base, caller=call.request.caller)
     page = await environment.index.search(await environment.searching.query("GraphDefinition", asked))
     if not page.matches:
         raise error("not-found", f"No GraphDefinition with the URL {url[:200]} is stored here.", location="graph")
@@ -65,21 +75,21 @@ async def _follow(
     call: Call,
     links: list[dict[str, Any]],
     source: StoredVersion,
-    found: dict[tuple[str, str], StoredVersion],
+    reached: Reached,
 ) -> None:
     for link in links:
         for target in link.get("target", ()):
             if "path" in link:
-                reached = await _by_path(environment, call, link["path"], source, target["type"])
+                versions = await _by_path(environment, call, link["path"], source, target["type"])
             else:
-                reached = await _by_search(environment, call, target, source)
-            for version in reached:
-                if len(found) >= LIMIT:
+                versions = await _by_search(environment, call, target, source)
+            for version in versions:
+                if len(reached.found) >= LIMIT:
                     raise error("too-costly", f"The graph would have more than {LIMIT} resources.")
-                known = (version.type, version.id) in found
-                found.setdefault((version.type, version.id), version)
-                if not known:
-                    await _follow(environment, call, target.get("link", []), version, found)
+                reached.found.setdefault(version.key, version)
+                if (id(target), version.key) not in reached.followed:
+                    reached.followed.add((id(target), version.key))
+                    await _follow(environment, call, target.get("link", []), version, reached)
 
 
 async def _by_path(
@@ -91,8 +101,8 @@ async def _by_path(
         local = parse_reference(text, call.request.base) if text else None
         if local is None or type not in (local.type, "Resource"):
             continue
-        version = await environment.store.read(local.type, local.id)
-        if version is not None and not version.deleted:
+        version = await referenced(environment, local)
+        if version is not None:
             reached.append(version)
     return reached
 

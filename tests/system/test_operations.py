@@ -356,6 +356,50 @@ async def test_graph_follows_paths_and_searches(fhir: Fhir) -> None:
     assert keys(found) == ["Observation/1", "Observation/2", "Observation/3", "Organization/o", "Patient/a"]
 
 
+def graph_of_patient(version: str, *links: dict) -> dict:
+    return {"resourceType": "GraphDefinition", "id": f"g{version}", "url": "http://hospital.test/graph", "name": "G",
+            "version": version, "status": "active", "start": "Patient", "link": [*links]}  # fmt: skip
+
+
+async def test_graph_follows_what_it_reaches_twice_by_the_links_of_both_places(fhir: Fhir) -> None:
+    await record(fhir)
+    await fhir.create({"resourceType": "Patient", "id": "b", "link": [
+        {"type": "seealso", "other": {"reference": "Patient/a"}}]})  # fmt: skip
+    other = {"path": "Patient.link.other", "target": [{"type": "Patient"}]}
+    ward = {"path": "Patient.managingOrganization", "target": [{"type": "Organization"}]}
+    deeper = {"path": "Patient.link.other", "target": [{"type": "Patient", "link": [ward]}]}
+    await fhir.create(graph_of_patient("1", other, deeper))
+    found = (await fhir.get("Patient/b/$graph?graph=http://hospital.test/graph")).json()
+    assert keys(found) == ["Organization/o", "Patient/a", "Patient/b"]
+
+
+async def test_graph_takes_the_version_of_the_definition_that_is_asked_for(fhir: Fhir) -> None:
+    await record(fhir)
+    await fhir.create(graph_of_patient("1", {"path": "Patient.managingOrganization",
+                                             "target": [{"type": "Organization"}]}))  # fmt: skip
+    await fhir.create(graph_of_patient("2", {"path": "Patient.link.other", "target": [{"type": "Patient"}]}))
+    for asked, expected in (("|1", ["Organization/o", "Patient/a"]), ("|2", ["Patient/a"]), ("", ["Patient/a"])):
+        assert keys((await fhir.get(f"Patient/a/$graph?graph=http://hospital.test/graph{asked}")).json()) == expected
+    assert (await fhir.get("Patient/a/$graph?graph=http://hospital.test/graph|3")).status_code == 404
+
+
+async def test_graphs_and_documents_have_the_versions_that_references_name(fhir: Fhir) -> None:
+    await record(fhir)
+    await fhir.create({"resourceType": "Patient", "id": "a", "name": [{"family": "Later"}]})
+    await fhir.create(
+        {"resourceType": "Composition", "id": "c", "status": "final", "type": {"text": "Letter"}, "date": "2026-01-01",
+         "title": "Letter", "subject": {"reference": "Patient/a/_history/1"},
+         "author": [{"reference": "Organization/o"}]}
+    )  # fmt: skip
+    graph = graph_of_patient("1", {"path": "Composition.subject", "target": [{"type": "Patient"}]})
+    await fhir.create({**graph, "start": "Composition"})
+    for asked in ("$document", "$graph?graph=http://hospital.test/graph"):
+        found = (await fhir.get(f"Composition/c/{asked}")).json()
+        names = [entry["resource"]["name"] for entry in found["entry"] if entry["fullUrl"].endswith("Patient/a")]
+        assert names == [[{"family": "Hidden"}]], asked
+    assert (await fhir.get("Composition/c/$document?persist=true")).status_code == 200
+
+
 async def test_convert_gives_the_other_format(fhir: Fhir) -> None:
     answer = await fhir.post("$convert", {"resourceType": "Patient", "active": True}, accept="application/fhir+xml")
     assert answer.text.endswith('<Patient xmlns="http://hl7.org/fhir"><active value="true"/></Patient>')
