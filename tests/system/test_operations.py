@@ -483,6 +483,46 @@ async def test_a_described_patient_is_matched_whatever_its_profiles_ask_for(fhir
     assert answer.json()["total"] == 1
 
 
+ADA = {"name": [{"family": "Merge,son", "given": ["Ada"]}], "birthDate": "1980-02-03", "gender": "female"}
+
+
+async def matched(fhir: Fhir, **more: object) -> list[tuple[str, str]]:
+    """Ids and grades of those who may be Ada."""
+    asked = {"name": "resource", "resource": {"resourceType": "Patient", **ADA, **more}}
+    answer = await fhir.post("Patient/$match", {"resourceType": "Parameters", "parameter": [asked]})
+    assert answer.status_code == 200, answer.text
+    found = answer.json().get("entry", ())
+    return [(one["resource"]["id"], one["search"]["extension"][0]["valueCode"]) for one in found]
+
+
+async def test_who_was_merged_is_matched_as_who_replaced_it(fhir: Fhir) -> None:
+    link = {"type": "replaced-by", "other": {"reference": "Patient/2"}}
+    await fhir.create({"resourceType": "Patient", "id": "1", **ADA, "link": [link]})
+    await fhir.create({"resourceType": "Patient", "id": "2", "name": [{"family": "Married"}]})
+    assert await matched(fhir) == [("2", "certain")]
+    await fhir.create({"resourceType": "Patient", "id": "2", **ADA, "link": [
+        {"type": "replaces", "other": {"reference": "Patient/1"}}]})  # fmt: skip
+    assert await matched(fhir) == [("2", "certain")]
+    assert (await fhir("DELETE", "Patient/2")).status_code == 204
+    assert await matched(fhir) == [("1", "certain")]
+
+
+async def test_parts_of_names_that_are_not_told_keep_nobody_from_being_matched(fhir: Fhir) -> None:
+    unknown = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
+                              "valueCode": "masked"}]}  # fmt: skip
+    names = [{"family": "Merge,son", "given": [None, "Ada"], "_given": [unknown, None]}]
+    await fhir.create({"resourceType": "Patient", "id": "1", **ADA, "name": names})
+    assert await matched(fhir) == await matched(fhir, name=names) == [("1", "certain")]
+    assert await matched(fhir, name=[{"family": "Me,x", "given": ["Ada"]}]) == []
+
+
+async def test_another_number_of_the_same_system_is_no_certainty(fhir: Fhir) -> None:
+    number = lambda value: [{"system": "http://hospital.test/mrn", "value": value}]  # noqa: E731
+    await fhir.create({"resourceType": "Patient", "id": "1", **ADA, "identifier": number("1")})
+    assert await matched(fhir, identifier=number("1")) == [("1", "certain")]
+    assert await matched(fhir, identifier=number("2")) == [("1", "probable")]
+
+
 async def test_identifiers_are_those_of_patients_linked_here_and_of_nobody_with_the_same_id(fhir: Fhir) -> None:
     number = lambda value: [{"system": f"urn:{value}", "value": value}]  # noqa: E731
     for id in ("linked", "stranger", "elsewhere"):
