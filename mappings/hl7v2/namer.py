@@ -65,15 +65,15 @@ class Namer:
         maker = _MAKERS.get(node.type, _own)
         found = maker(self, node)
         if found and found[0][0].startswith(KEY) and node.type not in BY_ID:
-            self._keep(node, found[0])
+            self._keep(node, *found)
         return found
 
     def apart(self, node: Node, seen: dict[tuple[str, Identity], Node]) -> Node:
         """The result itself, under an identity that counts those of one code and sub-identifier in the order."""
-        system, value = node.criteria[0]
-        number = self.counts[value] = self.counts.get(value, 1) + 1
-        node.criteria = [(system, f"{value}:{number}")]
-        self._keep(node, node.criteria[0])
+        first = node.criteria[0][1]
+        number = self.counts[first] = self.counts.get(first, 1) + 1
+        node.criteria = [(system, f"{value}:{number}") for system, value in node.criteria]
+        self._keep(node, *node.criteria)
         return seen.setdefault((node.type, node.criteria[0]), node)
 
     def of_message(self, node: Node, number: int) -> Identity:
@@ -113,6 +113,12 @@ class Namer:
                 return number
         return ""
 
+    def service_key(self, node: Node) -> str:
+        """What was ordered (OBR-4): many laboratories number all orders of an accession alike."""
+        around = node.around
+        segment = Context(node.source, around, self.draft.neighbours).neighbour("OBR") if around else None
+        return (segment.value(4) or segment.value(4, 1, 2)) if segment else ""
+
     def _number(self, segment: Segment, field: int) -> str:
         for value in segment.repetitions(field)[:1]:
             found = identity_of(value, self.tables, self.fallback, 2)
@@ -120,10 +126,11 @@ class Namer:
         return ""
 
     @staticmethod
-    def _keep(node: Node, identity: Identity) -> None:
-        element = Element("Identifier")
-        element.items = {"system": identity[0], "value": identity[1]}
-        node.put("identifier", element, True, "key")
+    def _keep(node: Node, *identities: Identity) -> None:
+        for number, (system, value) in enumerate(identities):
+            element = Element("Identifier")
+            element.items = {"system": system, "value": value}
+            node.put("identifier", element, True, ("key", number))
 
 
 def _own(namer: Namer, node: Node) -> list[Identity]:
@@ -168,9 +175,12 @@ def _observation(namer: Namer, node: Node) -> list[Identity]:
     if not code:
         return []
     given = node.first("partOf")  # a vaccination, of which many have the filler number 9999
-    order = "#".join(given.criteria[0]) if isinstance(given, Node) and given.criteria else namer.order_key(node)
-    if order:
-        return [key("Observation", order, f"{system}#{code}", sub)]
+    if isinstance(given, Node) and given.criteria:
+        return [key("Observation", "#".join(given.criteria[0]), f"{system}#{code}", sub)]
+    if order := namer.order_key(node):
+        of_order = key("Observation", order, f"{system}#{code}", sub)
+        service = namer.service_key(node)
+        return [key("Observation", order, service, f"{system}#{code}", sub), of_order] if service else [of_order]
     around = namer.patient_key(node)
     return (
         [key("Observation", around, namer.visit_key(node), f"{system}#{code}", sub, segment.value(14))]

@@ -19,15 +19,16 @@ def find_parents(draft: Draft, namer: Namer, tables: Tables) -> None:
     reports = [node for node in draft.of("DiagnosticReport") if "OBR" in node.segments]
     if not any(node.segments["OBR"].value(26) or node.segments["OBR"].value(26, 1, 2) for node in reports):
         return
-    by_number = {number: node for node in reports for number in _own_numbers(node, namer, tables)}
+    own = [(node, set(_own_numbers(node, namer, tables))) for node in reports]
     for report in reports:
         segment: Segment = report.segments["OBR"]
         named = next(iter(segment.repetitions(26)), None)
         if not named or not (part(named) or part(named, 1, 2)):
             continue
         numbers = _parent_numbers(report, namer, tables)
-        order = next((by_number[one] for one in numbers if one in by_number), None)
-        parent = _named(order, named) if order is not None else None
+        orders = sorted(own, key=lambda one: -len(one[1].intersection(numbers)))  # those with most of the numbers first
+        of_orders = (_named(order, named) for order, theirs in orders if theirs.intersection(numbers))
+        parent = next((one for one in of_orders if one is not None), None)
         for result in _results(report):
             if parent is not None and parent is not result:
                 result.put("derivedFrom", parent, True, "parent")

@@ -30,6 +30,7 @@ MOVING = ("Encounter", "Account")  # A44 and A45 give them to another patient
 GATHERING = ("DiagnosticReport",)
 MOVED = "What was another patient's is this patient's from now on:"
 AHEAD = datetime.timedelta(days=1)  # that a sender's clock, or its zone, may be before ours
+SERVED = 3  # slashes of an identity with order, service, code and sub-identifier
 PAUSE_EVERY = 50  # resources between two chances for others
 BRINGS = ("ADT", "VXU", "BAR", "PPR", "REF")  # messages that introduce their patients
 PARTICIPANT = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
@@ -114,7 +115,7 @@ class Settling:
                 matched: dict[str, dict[str, Any]] = {}
                 for identity in node.criteria:
                     matched |= by_identity.get(identity, {})
-                matches = list(matched.values())
+                matches = [one for one in matched.values() if not _of_another_service(node, one)]
                 if type_name == "Patient":
                     matches = await self._survivors(matches)
                     if not matches:
@@ -330,6 +331,14 @@ class Settling:
                 "request": {"method": "PUT", "url": f"Provenance/{resource['id']}"},
             }
         )
+
+
+def _of_another_service(node: Node, found: dict[str, Any]) -> bool:
+    """Whether a result is of another service (OBR-4) of the order: it shares the second of two identities only, by
+    which results are found that were kept when that was the only one."""
+    if node.type != "Observation" or len(node.criteria) < 2 or node.criteria[0] in (theirs := identities_of(found)):
+        return False
+    return any(system == node.criteria[0][0] and value.count("/") == SERVED for system, value in theirs)
 
 
 def _order_numbers(report: Node) -> list[tuple[str, str]]:

@@ -300,3 +300,47 @@ async def test_a34_merges_as_a40_does(hospital):
     await hospital.send("ADT^A04", pid("200^^^A"))
     await hospital.send("ADT^A34^ADT_A30", "EVN|A34|20240104", pid("100^^^A"), "MRG|200^^^A", sent="20240104")
     assert (await hospital.one("Patient", identifier="200"))["link"][0]["type"] == "replaced-by"
+
+
+def culture(service: str, organism: str, status: str = "F", placer: str = "P1") -> tuple[str, str]:
+    """The report of a culture; the laboratory numbers all orders of an accession ACC."""
+    return (
+        f"OBR|1|{placer}|ACC^LAB|{service}^Culture^L|||202401010800" + "|" * 18 + status,
+        f"OBX|1|ST|ORG^Organism^L|1|{organism}||||||{status}",
+    )
+
+
+async def test_results_of_two_orders_of_one_accession_are_two(hospital):
+    await hospital.send("ORU^R01", pid(), *culture("AER", "S aureus", "P"), *culture("ANA", "none", "P", "P2"))
+    await hospital.send("ORU^R01", pid(), *culture("ANA", "B fragilis", "F", "P2"), control="2", sent="20240103")
+    await hospital.send("ORU^R01", pid(), *culture("FUN", "C albicans", "F", "P3"), control="3", sent="20240104")
+    found = {one["code"]["coding"][0]["code"]: one["result"] for one in await hospital.all("DiagnosticReport")}
+    read = {name: (await hospital.reader.read(results[0]["reference"])) for name, results in found.items()}
+    assert [len(results) for results in found.values()] == [1, 1, 1]
+    assert {name: (one["status"], one["valueString"]) for name, one in read.items()} == {
+        "AER": ("preliminary", "S aureus"),
+        "ANA": ("final", "B fragilis"),
+        "FUN": ("final", "C albicans"),
+    }
+
+
+async def test_a_result_that_was_kept_without_its_service_is_corrected(hospital):
+    await hospital.send("ORU^R01", pid(), *culture("AER", "S aureus", "P"))
+    kept = await hospital.one("Observation")
+    older = {**kept, "identifier": [one for one in kept["identifier"] if "/AER/" not in one["value"]]}
+    await hospital.server.perform(Request("PUT", ("Observation", kept["id"]), resource=older))
+    await hospital.send("ORU^R01", pid(), *culture("AER", "S epidermidis", "C"), control="2", sent="20240103")
+    now = await hospital.one("Observation")
+    assert (now["id"], now["status"], now["valueString"]) == (kept["id"], "corrected", "S epidermidis")
+    assert any("/AER/" in one["value"] for one in now["identifier"])
+
+
+async def test_a_susceptibility_is_of_the_organism_of_its_order_in_an_accession(hospital):
+    named = "OBR|1|P9|ACC^LAB|SUS^Susceptibility^L|||202401010800" + "|" * 18 + "F|ORG^1|||{}^ACC&LAB"
+    for placer, culture_of in (("P1", "AER"), ("P2", "ANA")):
+        await hospital.send("ORU^R01", pid(), *culture("AER", "S aureus"), *culture("ANA", "B fragilis", "F", "P2"),
+                            named.format(placer), f"OBX|1|ST|{placer}^Ampicillin^L|1|R||||||F",
+                            control=placer, sent=f"2024010{placer[1]}")  # fmt: skip
+        result = await hospital.one("Observation", code=placer)
+        organism = await hospital.reader.read(result["derivedFrom"][0]["reference"])
+        assert f"/{culture_of}/" in organism["identifier"][0]["value"]
