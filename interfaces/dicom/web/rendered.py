@@ -16,13 +16,14 @@ from interfaces.dicom.web.accept import chosen
 from interfaces.dicom.web.annotations import annotated, annotations_of
 from interfaces.dicom.web.exchange import WebAnswer, WebRequest, reason, tagged
 from interfaces.dicom.web.frames import numbers_of
+from interfaces.dicom.web.grayscale import FUNCTIONS, Gray, of_frame
+from interfaces.dicom.web.lookup import coloured, of_eight_bits
 from interfaces.dicom.web.multipart import Part, related
 from interfaces.dicom.web.resources import model_url, named, partial, readable, split, tag_of
 
 TYPES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF"}
 MOVING = ("image/gif", "image/jpeg", "image/png")  # of several frames the first alone has all in one (PS3.18 8.7.4)
 PARAMETERS = ("accept", "annotation", "charset", "iccprofile", "quality", "viewport", "window")
-FUNCTIONS = ("linear", "linear-exact", "sigmoid")
 LARGEST = 8192  # pixels of an edge
 THUMBNAIL = 128
 FRAME_TIME = "00181063"
@@ -172,7 +173,7 @@ def showing(archive: Archive, row: Row, view: View) -> Callable[[int], Any]:
         if not _has_image(row):
             raise error("not-acceptable", f"{row['instance_uid']} has no image to show.")
         try:
-            shown = _fitted(_shown(data_set(), number, view), view, _aspect(data_set()))
+            shown = _fitted(_shown(data_set(), number, view), view, _aspect(of_frame(data_set(), number)))
             return annotated(shown, view.annotation, attributes(row))
         except FhirError:
             raise
@@ -208,105 +209,22 @@ def _animation(shown: Iterator[Any], row: Row) -> bytes:
 
 
 def _shown(data_set: Any, number: int, view: View) -> Any:
-    import numpy
     from PIL import Image
-    from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
     from pydicom.pixels.utils import pixel_array
 
     frame = pixel_array(data_set, index=number - 1)
     kind = data_set.PhotometricInterpretation
     if kind == "PALETTE COLOR":
-        frame = apply_color_lut(frame, data_set)
-        frame = (frame >> 8).astype(numpy.uint8) if frame.dtype != numpy.uint8 else frame
+        return Image.fromarray(coloured(frame, data_set))
     if frame.ndim == 3:
-        if frame.dtype != numpy.uint8:
-            frame = (frame >> max(0, data_set.BitsStored - 8)).astype(numpy.uint8)
-        return Image.fromarray(frame)
-    described = of_frame(data_set, number)
-    shown = _values_of_interest(numpy, apply_modality_lut(frame, described), described, view.window)
-    return Image.fromarray(255 - shown if kind == "MONOCHROME1" else shown)
+        return Image.fromarray(of_eight_bits(frame, data_set.BitsStored))
+    grey = Gray(frame, of_frame(data_set, number)).shown(view.window)
+    return Image.fromarray(255 - grey if kind == "MONOCHROME1" else grey)
 
 
-def of_frame(data_set: Any, number: int) -> Any:
-    """What says how values of a frame are shown: of the data set, and of the frame's functional groups over it (PS3.3
-    sections C.7.6.16.2.9 and C.7.6.16.2.10)."""
-    from pydicom.dataset import Dataset
-
-    made = Dataset()
-    made.file_meta = data_set.file_meta  # says how tables are written
-    shared, each = (data_set.get(name) or [] for name in _FUNCTIONAL_GROUPS)
-    groups = [*shared[:1], *each[number - 1 : number]]
-    described = [data_set, *(item for group in groups for name in _MACROS for item in (group.get(name) or [])[:1])]
-    for source in described:
-        for name in _SHOWING:
-            if name in source:
-                made.add(source[name])
-    return made
-
-
-_FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
-_MACROS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
-_SHOWING = (
-    "PixelRepresentation",
-    "RescaleSlope",
-    "RescaleIntercept",
-    "ModalityLUTSequence",
-    "WindowCenter",
-    "WindowWidth",
-    "VOILUTFunction",
-    "VOILUTSequence",
-)
-
-
-def _values_of_interest(numpy: Any, values: Any, described: Any, asked: tuple[float, float, str] | None) -> Any:
-    """Values as grey from 0 to 255: by the window that is asked for, else by the image's own window or table, else all
-    of them."""
-    window = asked or _own_window(described)
-    if window is not None:
-        return _windowed(numpy, values, *window)
-    if described.get("VOILUTSequence"):
-        from pydicom.pixels.processing import apply_voi
-
-        most = 2 ** int(described.VOILUTSequence[0].LUTDescriptor[2]) - 1
-        return (apply_voi(values, described).astype(numpy.float64) * (255 / most)).astype(numpy.uint8)
-    return _scaled(numpy, values)
-
-
-def _own_window(described: Any) -> tuple[float, float, str] | None:
-    """The first window of an image: centre, width, function; None where it has none that can be used."""
-    found = []
-    for name in ("WindowCenter", "WindowWidth"):
-        value = described.get(name)
-        values = value if hasattr(value, "__iter__") and not isinstance(value, str) else [value]
-        found.append(next(iter(values), None))
-    if found[0] is None or found[1] is None or not float(found[1]) > 0:
-        return None
-    function = str(described.get("VOILUTFunction") or "LINEAR").lower().replace("_", "-")
-    return float(found[0]), float(found[1]), function if function in FUNCTIONS else "linear"
-
-
-def _windowed(numpy: Any, values: Any, centre: float, width: float, function: str) -> Any:
-    """The VOI LUT functions of PS3.3 section C.11.2.1.2 and C.11.2.1.3."""
-    values = values.astype(numpy.float64)
-    if function == "sigmoid":
-        made = 255 / (1 + numpy.exp(numpy.clip(-4 * (values - centre) / width, -60, 60)))
-    elif function == "linear-exact":
-        made = ((values - centre) / width + 0.5) * 255
-    else:
-        made = ((values - (centre - 0.5)) / max(width - 1, 1e-9) + 0.5) * 255
-    return numpy.clip(made, 0, 255).astype(numpy.uint8)
-
-
-def _scaled(numpy: Any, values: Any) -> Any:
-    low, high = float(values.min()), float(values.max())
-    if high <= low:
-        return numpy.zeros(values.shape, numpy.uint8)
-    return ((values.astype(numpy.float64) - low) * (255 / (high - low))).astype(numpy.uint8)
-
-
-def _aspect(data_set: Any) -> float:
+def _aspect(described: Any) -> float:
     """Height to width of a pixel."""
-    spacing = data_set.get("PixelSpacing") or data_set.get("ImagerPixelSpacing") or data_set.get("PixelAspectRatio")
+    spacing = described.get("PixelSpacing") or described.get("ImagerPixelSpacing") or described.get("PixelAspectRatio")
     try:
         return float(spacing[0]) / float(spacing[1])
     except (TypeError, ValueError, ZeroDivisionError, IndexError):

@@ -88,6 +88,61 @@ def test_a_table_is_shown_by_its_own_bits(archive):
     assert grey[7, 7] == int(16 * 63 * 255 / 4095)
 
 
+def test_a_table_of_bytes_may_have_more_entries_than_a_byte_counts(archive):
+    falling = 255 - numpy.arange(1024, dtype="<u2") // 4
+    table = item(LUTDescriptor=[1024, 0, 8], LUTData=falling.tobytes())
+    grey = shown(archive, ramp(PixelData=(RAMP * 16).tobytes(), VOILUTSequence=[table]))
+    assert (grey[0, 0], grey[4, 0], grey[7, 7]) == (255, 127, 3)
+
+
+def test_a_table_of_the_modality_may_have_twelve_bits(archive):
+    table = item(LUTDescriptor=[32, 16, 12], LUTData=numpy.arange(0, 3200, 100, dtype="<u2").tobytes())
+    grey = shown(archive, ramp(ModalityLUTSequence=[table], WindowCenter="1600", WindowWidth="3200"))
+    assert (grey[0, 0], grey[4, 0], grey[7, 7]) == (0, 127, 247)
+
+
+@pytest.mark.parametrize(
+    "padding", [{"PixelPaddingValue": -2000}, {"PixelPaddingValue": -2000, "PixelPaddingRangeLimit": -1500}]
+)
+def test_padding_is_no_value_of_the_image(archive, padding):
+    pixels = RAMP.astype("<i2")
+    pixels[0, :2] = -2000, list(padding.values())[-1]
+    grey = shown(archive, ramp(PixelData=pixels.tobytes(), PixelRepresentation=1, **padding))
+    assert (grey[0, 1], grey[0, 2], grey[7, 7]) == (0, 0, 255) and grey[4, 0] in (125, 126, 127)
+
+
+def test_what_is_no_number_is_no_value_of_the_image(archive):
+    made = image(8, BitsAllocated=32)
+    del made.PixelData, made.BitsStored, made.HighBit, made.PixelRepresentation
+    made.FloatPixelData = numpy.where(RAMP == 0, numpy.nan, RAMP).astype("<f4").tobytes()
+    grey = shown(archive, made)
+    assert (grey[0, 1], grey[7, 7]) == (0, 255)
+
+
+WORDS, BYTES = "<u2", "u1"
+
+
+@pytest.mark.parametrize(
+    ("count", "bits", "kind", "scale"),
+    [(64, 16, WORDS, 1024), (64, 16, WORDS, 4), (64, 8, WORDS, 4), (64, 8, BYTES, 4), (63, 8, BYTES, 4)],
+    ids=["words", "bytes that are called words", "bytes in words", "bytes", "an odd number of bytes"],
+)
+def test_palettes_in_all_their_forms(archive, count, bits, kind, scale):
+    made = ramp(PhotometricInterpretation="PALETTE COLOR")
+    colours = {"Red": numpy.arange(64), "Green": 63 - numpy.arange(64), "Blue": numpy.zeros(64)}
+    for name, entries in colours.items():
+        setattr(made, f"{name}PaletteColorLookupTableDescriptor", [count, 0, bits])
+        table = (entries[:count] * scale).astype(kind).tobytes()
+        setattr(made, f"{name}PaletteColorLookupTableData", table + b"\0" * (len(table) % 2))
+    assert shown(archive, made)[3, 3].tolist() == [27 * 4, 36 * 4, 0]
+
+
+def test_pixels_are_as_high_as_the_functional_groups_say(archive):
+    two = ramp(PixelData=numpy.concatenate([RAMP, RAMP]).tobytes(), NumberOfFrames=2)
+    two.SharedFunctionalGroupsSequence = [item(PixelMeasuresSequence=[item(PixelSpacing=["2", "1"])])]
+    assert shown(archive, two, 2).shape == (16, 8)
+
+
 def test_each_frame_is_shown_by_its_functional_groups(archive):
     def group(centre, width, intercept):
         values = item(RescaleSlope="1", RescaleIntercept=intercept, RescaleType="HU")
