@@ -46,8 +46,8 @@ class Stage {
     this.element = h("div", { class: "stage", tabindex: "0", role: "group", "aria-label": "Viewer" }, this.image, this.said);
     this.slider = h("input", { type: "range", min: "0", max: "0", value: "0", "aria-label": "Image number" });
     this.slider.addEventListener("input", () => this.show(Number(this.slider.value)));
-    this.centre = h("input", { type: "number", size: "6", "aria-label": "Window centre" });
-    this.width = h("input", { type: "number", size: "6", min: "1", "aria-label": "Window width" });
+    this.centre = h("input", { type: "number", step: "any", "aria-label": "Window centre" });
+    this.width = h("input", { type: "number", step: "any", min: "0", "aria-label": "Window width" });
     for (const field of [this.centre, this.width]) field.addEventListener("change", () => this.typed());
     this.tools = h(
       "div",
@@ -79,7 +79,8 @@ class Stage {
     this.frames = found.flatMap((instance) => {
       const path = `${WEB}/studies/${this.study}/series/${series}/instances/${value(instance, "00080018")}`;
       const count = Number(value(instance, "00280008")) || 1;
-      return Array.from({ length: count }, (_, frame) => ({ path: `${path}/frames/${frame + 1}/rendered`, instance }));
+      const stated = [value(instance, "00281050"), value(instance, "00281051")];
+      return Array.from({ length: count }, (_, frame) => ({ path: `${path}/frames/${frame + 1}`, stated }));
     });
     this.slider.max = String(Math.max(0, this.frames.length - 1));
     this.reset(Math.floor(this.frames.length / 2));
@@ -98,9 +99,7 @@ class Stage {
   }
 
   reset(at = this.at) {
-    const instance = this.frames[at]?.instance ?? {};
     this.window = null;
-    this.stated = [Number(value(instance, "00281050")) || 1024, Number(value(instance, "00281051")) || 2048];
     this.zoom = 1;
     this.show(at);
   }
@@ -108,15 +107,24 @@ class Stage {
   show(at) {
     if (!this.frames.length) return;
     this.at = Math.max(0, Math.min(this.frames.length - 1, at));
-    const window = this.window ? `?window=${this.window.join(",")},linear` : "";
-    this.image.src = this.frames[this.at].path + window;
+    const window = this.window ? `?window=${this.window.join(",")}` : "";
+    this.image.src = `${this.frames[this.at].path}/rendered${window}`;
     this.image.style.height = "100%";
     this.image.style.transform = `scale(${this.zoom})`;
     this.slider.value = String(this.at);
-    const [centre, width] = this.window ?? this.stated;
+    const [centre, width] = this.window ?? this.frames[this.at].stated;
     this.centre.value = String(centre);
     this.width.value = String(width);
-    this.said.textContent = `${this.at + 1} of ${this.frames.length}\nwindow ${this.window ? `${centre} width ${width}` : "as stated"}\nzoom ${Math.round(this.zoom * 100)} %`;
+    const told = this.window ? `${centre} width ${width}` : "as stated";
+    this.said.textContent = `${this.at + 1} of ${this.frames.length}\nwindow ${told}\nzoom ${Math.round(this.zoom * 100)} %`;
+  }
+
+  // The window that the frame is shown by: centre, width, function; null where it has none, as of colours.
+  async shown() {
+    const frame = this.frames[this.at];
+    if (this.window || !frame) return this.window;
+    frame.window ??= await get(`${frame.path}/window`).then((found) => (found.length ? found : null), () => null);
+    return frame === this.frames[this.at] ? (this.window ?? frame.window) : null;
   }
 
   scale(by) {
@@ -124,9 +132,12 @@ class Stage {
     this.show(this.at);
   }
 
-  typed() {
-    const [centre, width] = [Number(this.centre.value), Number(this.width.value)];
-    if (Number.isFinite(centre) && width >= 1) this.window = [centre, width];
+  async typed() {
+    const typed = [this.centre.value, this.width.value];
+    const own = await this.shown();
+    if (!own) return this.show(this.at);
+    const [centre, width] = typed.map((text, at) => (text.trim() === "" ? own[at] : Number(text)));
+    if (Number.isFinite(centre) && width > 0) this.window = [centre, width, own[2]];
     this.show(this.at);
   }
 
@@ -147,17 +158,16 @@ class Stage {
     event.preventDefault();
   }
 
-  grab(event) {
-    const [centre, width] = this.window ?? this.stated;
+  async grab(event) {
     const [x, y] = [event.clientX, event.clientY];
-    const factor = Math.max(1, width / 400);
     this.element.setPointerCapture(event.pointerId);
-    let waiting = false;
-    const move = (moved) => {
-      this.window = [
-        Math.round(centre + (moved.clientY - y) * factor),
-        Math.max(1, Math.round(width + (moved.clientX - x) * factor)),
-      ];
+    let [own, waiting, at] = [null, false, { x, y }];
+    const change = () => {
+      if (!own || (at.x === x && at.y === y)) return;
+      const [centre, width, kind] = own;
+      const step = Math.max(width, 1e-6) / 400;
+      const rounded = (number) => (step < 0.5 ? Number(number.toPrecision(4)) : Math.round(number));
+      this.window = [rounded(centre + (at.y - y) * step), Math.max(step, rounded(width + (at.x - x) * step)), kind];
       if (waiting) return;
       waiting = true;
       setTimeout(() => {
@@ -165,8 +175,14 @@ class Stage {
         this.show(this.at);
       }, 60);
     };
+    const move = (moved) => {
+      at = { x: moved.clientX, y: moved.clientY };
+      change();
+    };
     this.element.addEventListener("pointermove", move);
     const released = () => this.element.removeEventListener("pointermove", move);
     for (const end of ["pointerup", "pointercancel"]) this.element.addEventListener(end, released, { once: true });
+    own = await this.shown();
+    change();
   }
 }

@@ -25,7 +25,7 @@ from interfaces.dicom.web.event_channel import serve
 from interfaces.dicom.web.exchange import SWITCHING, Note, WebAnswer, WebRequest
 from interfaces.dicom.web.frames import frames
 from interfaces.dicom.web.qido import search
-from interfaces.dicom.web.rendered import rendered, thumbnail
+from interfaces.dicom.web.rendered import rendered, thumbnail, window
 from interfaces.dicom.web.retrieve import bulk, instances, metadata
 from interfaces.dicom.web.stow import store
 from interfaces.dicom.web.wado_uri import wado
@@ -57,6 +57,7 @@ ROUTES: tuple[tuple[tuple[str, ...], Handler], ...] = (
     ((*_S, *_SE, "thumbnail"), thumbnail),
     ((*_S, *_SE, *_I, "thumbnail"), thumbnail),
     ((*_S, *_SE, *_I, "frames", "*", "thumbnail"), thumbnail),
+    ((*_S, *_SE, *_I, "frames", "*", "window"), window),
     ((*_S, *_SE, *_I, "frames", "*"), frames),
     ((*_S, *_SE, *_I, "bulkdata", "+"), bulk),
     (("wado",), wado),

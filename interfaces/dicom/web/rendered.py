@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from fhir_server.core.errors import FhirError, error
@@ -14,7 +15,7 @@ from interfaces.dicom.archive.instances import attributes, file_of
 from interfaces.dicom.dataset.model import first
 from interfaces.dicom.web.accept import chosen
 from interfaces.dicom.web.annotations import annotated, annotations_of
-from interfaces.dicom.web.exchange import WebAnswer, WebRequest, reason, tagged
+from interfaces.dicom.web.exchange import WebAnswer, WebRequest, json_answer, reason, tagged
 from interfaces.dicom.web.frames import numbers_of
 from interfaces.dicom.web.grayscale import FUNCTIONS, Gray, of_frame
 from interfaces.dicom.web.lookup import coloured, of_eight_bits
@@ -97,6 +98,22 @@ def thumbnail(request: WebRequest) -> WebAnswer:
     return tagged(request, tag, WebAnswer(200, [("content-type", type), ("cache-control", "private")], content))
 
 
+def window(request: WebRequest) -> WebAnswer:
+    """The window by which a frame is rendered where none is asked for, as [centre, width, function]: an addition to the
+    standard, for who changes it; 204 for colours, and where all values are one."""
+    from pydicom.pixels.utils import pixel_array
+
+    path, rest = split(request.path)
+    row = named(request, path)[0]
+    number = numbers_of(rest[1], row)[0]
+    with _telling(row):
+        data_set = _read(request.archive, row)
+        if not data_set.PhotometricInterpretation.startswith("MONOCHROME"):
+            return WebAnswer(204, [])
+        found = Gray(pixel_array(data_set, index=number - 1), of_frame(data_set, number)).window()
+    return json_answer(found, type="application/json") if found else WebAnswer(204, [])
+
+
 def view_of(request: WebRequest) -> View:
     """The view that a query asks for; FhirError "value" that says how it is written."""
     view = View()
@@ -162,25 +179,33 @@ def image(archive: Archive, row: Row, number: int, type: str, view: View) -> byt
 def showing(archive: Archive, row: Row, view: View) -> Callable[[int], Any]:
     """What gives the frames of an instance by their numbers as Pillow has images; FhirError where one can't be
     shown."""
-
-    @functools.cache
-    def data_set() -> Any:
-        from pydicom import dcmread
-
-        return dcmread(io.BytesIO(file_of(archive, row)))
+    data_set = functools.cache(lambda: _read(archive, row))
 
     def show(number: int) -> Any:
-        if not _has_image(row):
-            raise error("not-acceptable", f"{row['instance_uid']} has no image to show.")
-        try:
+        with _telling(row):
             shown = _fitted(_shown(data_set(), number, view), view, _aspect(of_frame(data_set(), number)))
             return annotated(shown, view.annotation, attributes(row))
-        except FhirError:
-            raise
-        except Exception as problem:  # decoders raise what they like
-            raise error("not-acceptable", f"The image can't be shown: {reason(problem)}.") from problem
 
     return show
+
+
+def _read(archive: Archive, row: Row) -> Any:
+    from pydicom import dcmread
+
+    return dcmread(io.BytesIO(file_of(archive, row)))
+
+
+@contextmanager
+def _telling(row: Row) -> Iterator[None]:
+    """FhirError that says why an image can't be shown."""
+    if not _has_image(row):
+        raise error("not-acceptable", f"{row['instance_uid']} has no image to show.")
+    try:
+        yield
+    except FhirError:
+        raise
+    except Exception as problem:  # decoders raise what they like
+        raise error("not-acceptable", f"The image can't be shown: {reason(problem)}.") from problem
 
 
 def _has_image(row: Row) -> bool:

@@ -193,6 +193,21 @@ def test_an_image_that_can_not_be_shown_is_told(server, browser):
     assert not browser.run("document.querySelector('.stage img').hasAttribute('src')")
 
 
+def test_a_drag_changes_the_window_that_the_image_is_shown_by(server, browser):
+    browser.go(f"{server.origin}/dicom/#/study/1.2.5")
+    browser.until("document.querySelector('.stage img')?.naturalWidth > 0")
+    corner = "document.querySelector('.stage').getBoundingClientRect()"
+    x, y = browser.run(f"{corner}.x") + 50, browser.run(f"{corner}.y") + 50
+    for kind, to in (("mousePressed", x), ("mouseMoved", x + 4), ("mouseReleased", x + 4)):
+        browser.call("Input.dispatchMouseEvent", type=kind, x=to, y=y, button="left", buttons=1, clickCount=1)
+    source = browser.until("/window=(.*)/.exec(document.querySelector('.stage img').src)?.[1]")
+    middle = study(2)[1].pixel_array
+    low, high = int(middle.min()), int(middle.max())
+    centre, width, function = source.split(",")
+    assert function == "linear-exact" and abs(float(centre) - (low + high) / 2) <= 1
+    assert abs(float(width) - (high - low) * 1.01) <= 1
+
+
 def test_a_series_of_more_than_one_answer_of_dicomweb_is_shown_whole(tmp_path, browser):
     data, archived = tmp_path / "data", image(4, SOPInstanceUID="1.2.3.10000", StudyInstanceUID="1.2.8")
     archive = Archive(Settings(data=data, dicom_fsync=False, dicom_reserve_mb=0))

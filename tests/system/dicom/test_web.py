@@ -269,6 +269,17 @@ def test_rendered_with_window_and_viewport(base, images):
     assert parts.headers["content-type"].startswith('multipart/related; type="image/png"')
 
 
+def test_the_window_that_a_frame_is_rendered_by(base, images):
+    found = httpx.get(f"{base}{path_of(images[0])}/frames/1/window").json()
+    assert found[2] == "linear-exact" and found[1] == int(images[0].pixel_array.max()) - int(
+        images[0].pixel_array.min()
+    )
+    url, png = f"{base}{path_of(images[0])}/rendered", {"accept": "image/png"}
+    asked = {"window": ",".join(map(str, found))}
+    assert (pixels(httpx.get(url, headers=png)) == pixels(httpx.get(url, params=asked, headers=png))).all()
+    assert httpx.get(f"{base}{path_of(pydicom.dcmread(COLOUR))}/frames/1/window").status_code == 204
+
+
 def test_all_frames_of_an_instance_are_rendered(base, images):
     several = pydicom.dcmread(FRAMES)
     url, count = f"{base}{path_of(several)}", several.NumberOfFrames
