@@ -96,7 +96,9 @@ class Engine:
 
     async def to_message(self, resource: dict[str, Any], destination: Destination, control: str) -> bytes:
         """See ToMessage."""
-        made = await to_message(resource, self._reader, self._site("").current(), destination.message)
+        made = await to_message(
+            resource, self._reader, self._site("").current(), destination.message, destination.version
+        )
         codec = codec_of([destination.charset]) or "utf-8"
         message = er7.Message.new(codec="utf-8" if codec.startswith("utf-") else codec)
         message.add(

@@ -2,11 +2,13 @@
 
     events.csv    type,when,message,event,structure   the first row that holds tells which message a resource becomes
     segments.csv  message,segment,of                  the segments of a message and the resource that each is made of
-    fields.csv    segment,type,field,expression,data_type,table   FHIRPath, or =constant, or # for the segment's number
+    fields.csv    segment,type,field,expression,data_type,table   FHIRPath, =constant, # for the segment's number, @ for
+                  the message's event
     types.csv     data_type,component,expression,table            how a value is written as components
 
-`of` is focus, report (a focus that is one), patient, visit, results, specimen, practitioners or locations; a segment is
-made for each, and rows that follow each other with the same `of` stand together for each: a result's OBX, then its NTE.
+`of` is focus, report (a focus that is one), patient, visit, results, specimen, practitioners, locations, relatives or
+diagnoses (the visit with one of its diagnoses); a segment is made for each, and rows that follow each other with the
+same `of` stand together for each: a result's OBX, then its NTE.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from typing import Any, NamedTuple
 from fhir_server.core.errors import error
 from fhir_server.definitions import load
 from fhir_server.fhirpath import Path, compile_path
-from mappings.hl7v2.outgoing.gathering import Gathered, gather
+from mappings.hl7v2.outgoing.gathering import Gathered, add_relatives, gather
 from mappings.hl7v2.outgoing.writing import Writer
 from mappings.hl7v2.reader import Reader
 from mappings.hl7v2.tables import Tables, standard
@@ -47,8 +49,11 @@ class Field(NamedTuple):
     table: str
 
 
-async def to_message(resource: Json, reader: Reader, tables: Tables | None = None, asked: str = "") -> Outgoing:
-    """The message that a resource becomes. asked: the message wanted, such as ORM^O01, where there is a choice.
+async def to_message(
+    resource: Json, reader: Reader, tables: Tables | None = None, asked: str = "", version: str = ""
+) -> Outgoing:
+    """The message that a resource becomes. asked: the message wanted, such as ORM^O01, where there is a choice;
+    version: of HL7 v2, "" for the newest.
 
     FhirError "not-supported" for a resource of a type that no message carries, "unprocessable" where its patient lacks.
     """
@@ -58,9 +63,11 @@ async def to_message(resource: Json, reader: Reader, tables: Tables | None = Non
         raise error(
             "unprocessable", f"{resource['resourceType']}/{resource.get('id', '')} names no patient that is known."
         )
-    writer = Writer(tables or standard(), found)
-    segments: list[tuple[str, list[Any]]] = []
     rows = [row for row in _rows("segments.csv") if row[0] in (kind, f"{kind}^{event}")]
+    if any(of == "relatives" for _, _, of in rows):
+        await add_relatives(found, reader)
+    writer = Writer(tables or standard(), found, event, version)
+    segments: list[tuple[str, list[Any]]] = []
     for of, together in itertools.groupby(rows, key=lambda row: row[2]):
         names = [segment for _, segment, _ in together]
         for number, one in enumerate(found.of(of), 1):
@@ -100,6 +107,9 @@ def _segment(writer: Writer, segment: str, one: Json, number: int, found: Gather
             continue
         if row.expression == "#":
             written[row.number] = str(number)
+            continue
+        if row.expression == "@":
+            written[row.number] = writer.event
             continue
         if row.expression.startswith("="):
             written[row.number] = row.expression[1:]

@@ -22,6 +22,7 @@ class Gathered:
         self.visit: Json | None = None
         self.results: list[Json] = []
         self.specimens: list[Json] = []
+        self.relatives: list[Json] = []
 
     def of(self, name: str) -> list[Json]:
         """The resources that a segment is made of, by the name that segments.csv has."""
@@ -34,12 +35,21 @@ class Gathered:
             return self.results
         if name == "specimen":
             return self.specimens
+        if name == "relatives":
+            return self.relatives
+        if name == "diagnoses":
+            return [{**(self.visit or {}), "diagnosis": [one]} for one in self._diagnoses()]
         wanted = {"practitioners": "Practitioner", "locations": "Location"}[name]
         return [
             one
             for participant in self.focus.get("participant", ())
             if (one := self.resolve(participant.get("actor", {}))) and one["resourceType"] == wanted
         ]
+
+    def _diagnoses(self) -> list[Json]:
+        """The diagnoses of the visit whose conditions are known and were not entered in error."""
+        found = [(one, self.resolve(one.get("condition", {}))) for one in (self.visit or {}).get("diagnosis", ())]
+        return [one for one, condition in found if condition is not None and not _is_error(condition)]
 
     def resolve(self, reference: Json) -> Json | None:
         """The resource of a reference; None where it was not found."""
@@ -81,6 +91,34 @@ async def gather(focus: Json, reader: Reader) -> Gathered:
     elif focus["resourceType"] == "Observation":
         found.results = _parts(focus)
     return found
+
+
+async def add_relatives(found: Gathered, reader: Reader) -> None:
+    """The patient's next of kin: persons that are active and have a name, and contacts of other names."""
+    patient = found.patient or {}
+    persons = await reader.about("RelatedPerson", f"Patient/{patient.get('id', '')}")
+    kin = [one for one in persons if one.get("active") is not False and one.get("name") and not _is_guarantor(one)]
+    known = {_spelled(name) for one in kin for name in one["name"]}
+    for contact in patient.get("contact", ()):
+        if "name" in contact and _spelled(contact["name"]) not in known:
+            several = {name: [contact[name]] for name in ("name", "address") if name in contact}
+            kin.append({**contact, **several, "resourceType": "RelatedPerson"})
+    found.relatives = kin
+
+
+def _spelled(name: Json) -> tuple[str, ...]:
+    return (str(name.get("family", "")).casefold(), *(str(one).casefold() for one in name.get("given", ())))
+
+
+def _is_guarantor(person: Json) -> bool:
+    """Whether it is known as who pays only (GT1)."""
+    codes = {coding.get("code") for one in person.get("relationship", ()) for coding in one.get("coding", ())}
+    return codes == {"GUAR"}
+
+
+def _is_error(condition: Json) -> bool:
+    status = condition.get("verificationStatus", {}).get("coding", ())
+    return any(coding.get("code") == "entered-in-error" for coding in status)
 
 
 async def _documents(report: Json, reader: Reader) -> AsyncIterator[Json]:

@@ -27,11 +27,16 @@ PREFERRED = {
     "urn:oid:2.16.840.1.113883.6.238": "CDCREC",
 }  # fmt: skip
 
+# Data types that OBX-2 names otherwise in versions before the one that brought them.
+RENAMED = {"DTM": ((2, 6), "TS"), "CWE": ((2, 5), "CE")}
+
 
 class Writer:
     """Writes values for one message."""
 
-    def __init__(self, tables: Tables, found: Gathered) -> None:
+    def __init__(self, tables: Tables, found: Gathered, event: str = "", version: str = "") -> None:
+        self.event = event
+        self._version = tuple(map(int, re.findall(r"\d+", version))) or (9,)
         self._tables = tables
         self._found = found
 
@@ -65,6 +70,9 @@ class Writer:
             return to_dtm(text)
         if data_type == "SYSTEM":
             return self.system_name(text)
+        if data_type == "TYPE":
+            since, before = RENAMED.get(text, ((), text))
+            return before if self._version < since else text
         return text
 
     def _components(self, value: Any, type_name: str, data_type: str, table: str) -> list[Any]:

@@ -8,11 +8,15 @@ from fhir_server.core.errors import FhirError
 from interfaces.hl7v2.configuration import Destination, Interfaces
 from interfaces.hl7v2.engine import Engine
 from interfaces.hl7v2.er7 import parse
+from interfaces.hl7v2.er7.strict import strict_problems
 from mappings.hl7v2.translating import translate
 
 pytestmark = pytest.mark.anyio
 
 SCT = "http://snomed.info/sct"
+TERMINOLOGY = "http://terminology.hl7.org/CodeSystem/"
+V3 = f"{TERMINOLOGY}v3"
+VERIFIED = f"{TERMINOLOGY}condition-ver-status"
 PATIENT = {
     "resourceType": "Patient",
     "id": "p1",
@@ -317,3 +321,94 @@ async def test_what_how_and_how_often_is_prescribed_goes_out(engine, fhir, timin
     message = await sent(engine, fhir, medication)
     told = ("RXE-2.9", "RXE-7.9", "TQ1-3", "TQ1-9", "NTE-3")
     assert [message.get(place) for place in told] == ["Aspirin", "with food", written, "A", "thin"]
+
+
+async def test_next_of_kin_go_out_once(engine, fhir):
+    name = {"family": "Kin", "given": ["Kay"]}
+    mother = {"resourceType": "RelatedPerson", "id": "k1", "patient": {"reference": "Patient/p1"}, "name": [name],
+              "relationship": [{"coding": [{"system": f"{V3}-RoleCode", "code": "MTH"}]}]}  # fmt: skip
+    for person in (
+        mother,
+        {**mother, "id": "k2", "active": False, "name": [{"family": "Gone"}]},
+        {**mother, "id": "k3", "name": [{"family": "Payer"}],
+         "relationship": [{"coding": [{"system": f"{V3}-RoleClass", "code": "GUAR"}]}]},
+    ):  # fmt: skip
+        assert (await fhir.put(f"RelatedPerson/{person['id']}", person)).status_code == 201
+    contacts = [{"name": name}, {"name": {"family": "Friend"}, "telecom": [{"system": "phone", "value": "555-9"}]}]
+    message = await sent(engine, fhir, {**PATIENT, "contact": contacts})
+    assert [(one.value(2), one.value(3), one.value(5)) for one in message.all("NK1")] == [
+        ("Kin", "MTH", ""),
+        ("Friend", "", "555-9"),
+    ]
+    assert (message.get("EVN-1"), message.get("PV1-2")) == ("A31", "N")
+    assert strict_problems(message) == []
+    assert "Encounter" not in await read_again(message)
+
+
+async def test_who_has_no_number_goes_out_under_the_id(engine, fhir):
+    nobody = {name: value for name, value in PATIENT.items() if name != "identifier"}
+    message = await sent(engine, fhir, {**nobody, "id": "p9"})
+    assert message.get("PID-3") == "p9" and strict_problems(message) == []
+
+
+@pytest.mark.parametrize("status", ["in-progress", "finished", "cancelled", "onleave", "planned"])
+async def test_a_visit_goes_out_with_its_diagnoses_as_the_standard_has_it(engine, fhir, status):
+    for id, verified in (("c1", "confirmed"), ("c2", "entered-in-error")):
+        condition = {"resourceType": "Condition", "id": id, "subject": {"reference": "Patient/p1"},
+                     "code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10", "code": id}]},
+                     "verificationStatus": {"coding": [{"code": verified, "system": VERIFIED}]}}  # fmt: skip
+        assert (await fhir.put(f"Condition/{id}", condition)).status_code == 201
+    message = await sent(
+        engine,
+        fhir,
+        {
+            "resourceType": "Encounter",
+            "id": "e1",
+            "status": status,
+            "class": {"system": f"{TERMINOLOGY}v3-ActCode", "code": "IMP"},
+            "subject": {"reference": "Patient/p1"},
+            "diagnosis": [
+                {"condition": {"reference": f"Condition/{id}"}, "use": {"coding": [{"code": "AD"}]}}
+                for id in ("c1", "c2")
+            ],
+        },
+    )
+    assert strict_problems(message) == []
+    told = [(one.value(3), one.value(6)) for one in message.all("DG1")]
+    assert told == ([] if status in ("cancelled", "onleave") else [("c1", "A")])
+
+
+@pytest.mark.parametrize(
+    ("version", "time", "coded"), [("2.4", "TS", "CE"), ("2.5.1", "TS", "CWE"), ("2.6", "DTM", "CWE")]
+)
+async def test_a_result_of_its_own_names_its_type_as_its_version_does(engine, fhir, version, time, coded):
+    result = {"resourceType": "Observation", "id": "o1", "status": "final", "subject": {"reference": "Patient/p1"},
+              "identifier": [{"system": "urn:x-hl7v2:key:observation", "value": "1/2/3"}],
+              "code": {"coding": [{"system": "http://loinc.org", "code": "1-8"}]}}  # fmt: skip
+    message = await sent(engine, fhir, {**result, "valueDateTime": "2024-01-01T10:00:00Z"}, version=version)
+    assert (message.get("OBX-2"), message.get("OBR-3")) == (time, "o1")
+    message = await sent(engine, fhir, {**result, "valueCodeableConcept": {"text": "red"}}, version=version)
+    assert message.get("OBX-2") == coded
+
+
+async def test_an_appointment_says_when_and_why_as_receivers_look_for_it(engine, fhir):
+    message = await sent(
+        engine,
+        fhir,
+        {
+            "resourceType": "Appointment",
+            "id": "a9",
+            "status": "cancelled",
+            "cancelationReason": {
+                "coding": [{"system": f"{TERMINOLOGY}appointment-cancellation-reason", "code": "pat"}]
+            },
+            "appointmentType": {"coding": [{"code": "CHECKUP"}]},
+            "start": "2024-02-01T10:00:00Z",
+            "end": "2024-02-01T10:30:00Z",
+            "participant": [{"actor": {"reference": "Patient/p1"}, "status": "accepted"}],
+        },
+    )
+    assert (message.get("SCH-11.4"), message.get("SCH-11.5")) == ("20240201100000+0000", "20240201103000+0000")
+    assert (message.get("SCH-6"), message.get("AIS-3")) == ("pat", "CHECKUP")
+    again = (await read_again(message))["Appointment"][0]
+    assert (again["status"], again["cancelationReason"]["coding"][0]["code"]) == ("cancelled", "pat")
