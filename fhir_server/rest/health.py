@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from fhir_server.rest.encode import Answer
 from fhir_server.rest.mounting import Mounted
 
 LITTLE = 256 * 2**20  # bytes of free disk below which there is a warning
+PATIENCE = 4.0  # seconds for a store to answer: those who ask wait five (docker/kubernetes)
 BEHIND = 10.0  # seconds that the search index may be behind the store without a warning
 HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 
@@ -25,9 +27,10 @@ async def live(server: FhirServer) -> Answer:
 async def ready(server: FhirServer, mounted: Sequence[Mounted] = ()) -> Answer:
     """200 where the store can be read, else 503; a nearly full disk, a search index that is away, and what is mounted
     and has a problem, are warnings."""
-    checks = {"store": await _store(server), "disk": _disk(server)}
-    if server.environment.index_state is not None:
-        checks["search"] = await _search(server)
+    store, search = await asyncio.gather(_store(server), _search(server))
+    checks = {"store": store, "disk": _disk(server)}
+    if search is not None:
+        checks["search"] = search
     for each in mounted:
         found = await _mounted(each)
         if found is not None:
@@ -37,13 +40,14 @@ async def ready(server: FhirServer, mounted: Sequence[Mounted] = ()) -> Answer:
     return _answer({"status": status, "checks": checks})
 
 
-async def _search(server: FhirServer) -> dict[str, Any]:
+async def _search(server: FhirServer) -> dict[str, Any] | None:
     """Whether the index that follows the store can be asked and has kept up: never more than a warning."""
-    assert server.environment.index_state is not None
+    if server.environment.index_state is None:
+        return None
     try:
-        state = await server.environment.index_state()
-    except FhirError as problem:
-        return {"status": "warn", "problem": str(problem)}
+        state = await asyncio.wait_for(server.environment.index_state(), PATIENCE)
+    except (FhirError, TimeoutError) as problem:
+        return {"status": "warn", "problem": _told(problem)}
     if state.away:
         return {"status": "warn", "problem": state.away}
     behind = state.seconds > BEHIND or state.problems
@@ -52,16 +56,24 @@ async def _search(server: FhirServer) -> dict[str, Any]:
 
 async def _store(server: FhirServer) -> dict[str, Any]:
     try:
-        return {"status": "pass", "change": await server.environment.feed.head()}
+        newest = server.environment.feed.newest()  # a commit that takes long, here or elsewhere, is not waited for
+        return {"status": "pass", "change": await asyncio.wait_for(newest, PATIENCE)}
     except Exception as problem:  # whatever it is, the answer is that the store can't be read
-        return {"status": "fail", "problem": type(problem).__name__}
+        return {"status": "fail", "problem": _told(problem)}
 
 
 async def _mounted(mounted: Mounted) -> dict[str, Any] | None:
     try:
         return await mounted.health() if mounted.health is not None else None
     except Exception as problem:  # as of a store that is away
-        return {"status": "warn", "problem": type(problem).__name__}
+        return {"status": "warn", "problem": _told(problem)}
+
+
+def _told(problem: Exception) -> str:
+    """What an error says that was made to be told; of others the kind only."""
+    if isinstance(problem, TimeoutError):
+        return "It does not answer in time; it is overloaded, or hangs."
+    return str(problem) if isinstance(problem, FhirError) else type(problem).__name__
 
 
 def _disk(server: FhirServer) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fhir_server import definitions
 from fhir_server.api import FhirServer
@@ -19,6 +19,10 @@ from fhir_server.interactions.capabilities import VERSION
 from fhir_server.rest.encode import Answer
 from fhir_server.rest.mounting import Mounted
 from fhir_server.rest.request_times import BOUNDS, FOLDER_VARIABLE, RequestTimes, Times
+
+T = TypeVar("T")
+
+PATIENCE = 5.0  # seconds for a store to answer: Prometheus waits ten for all
 
 
 @functools.cache
@@ -32,23 +36,29 @@ async def metrics(server: FhirServer, mounted: Sequence[Mounted] = ()) -> Answer
     """All metrics in Prometheus' text format."""
     from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
-    counts: dict[str, int] = {}
-    head = index = None  # of a store or an index that is away nothing is told; of everything else it is
-    with suppress(FhirError):
-        counts = await server.environment.index.counts()
-    with suppress(FhirError):
-        head = await server.environment.feed.head()
-    if server.environment.index_state is not None:
-        with suppress(FhirError):
-            index = await server.environment.index_state()
+    counts, newest, index = await asyncio.gather(
+        _asked(server.environment.index.counts),
+        _asked(server.environment.feed.newest),
+        _asked(server.environment.index_state),
+    )
     families = [family for each in mounted for family in await each.metrics()]
     families += _index(index) if index is not None else ()
     families += _alerts(server)
     registry = CollectorRegistry()
-    registry.register(_Collector([*_requests(request_times()), *_store(server, counts, head), *families]))
+    registry.register(_Collector([*_requests(request_times()), *_store(server, counts or {}, newest), *families]))
     if server.settings.workers <= 1:
         ProcessCollector(registry=registry)
     return Answer(200, [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")], generate_latest(registry))
+
+
+async def _asked(about: Callable[[], Awaitable[T]] | None) -> T | None:
+    """None of a store or an index that is away, or slow: everything else is told all the same."""
+    if about is None:
+        return None
+    try:
+        return await asyncio.wait_for(about(), PATIENCE)
+    except (FhirError, TimeoutError):
+        return None
 
 
 class _Collector:

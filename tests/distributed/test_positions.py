@@ -9,6 +9,7 @@ from bson.binary import UUID_SUBTYPE, Binary
 
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import Transaction
+from fhir_server.storage.changes.lag import lag
 from fhir_server.storage.mongo import beats
 from fhir_server.storage.mongo import feed as feeds
 from fhir_server.storage.mongo.positions import COUNTER, Allocated
@@ -88,6 +89,7 @@ async def test_a_writer_that_is_only_slow_is_waited_for(stores: Stores, monkeypa
     while (await counters.find_one({"_id": COUNTER}))["seq"] < 2:
         await asyncio.sleep(0.01)
     last = await other.put({**PATIENT, "id": "b"})
+    assert (await lag(other.store, "index", other.store._clock)).changes == 3 and not slow.done(), "this does not wait"
     assert await other.store.head() == last.seq == 3
     assert [change.id for change in await other.store.changes(0)] == ["a", "slow", "b"]
     assert (await slow).seq == 2

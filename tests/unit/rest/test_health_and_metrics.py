@@ -1,8 +1,12 @@
+import asyncio
 import re
 import shutil
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+
+from fhir_server.core.errors import error
+from fhir_server.rest import health, metrics
 
 pytestmark = pytest.mark.anyio
 HOST = "http://fhir.test"
@@ -19,6 +23,25 @@ async def test_a_server_without_its_store_is_alive_but_not_ready(fhir):
     assert (await fhir.http.get(f"{HOST}/health/live")).status_code == 200
     answer = await fhir.http.get(f"{HOST}/health/ready")
     assert answer.status_code == 503 and answer.json()["checks"]["store"]["status"] == "fail"
+
+
+async def test_a_store_that_hangs_is_told_in_time_and_keeps_nothing_else_from_being_told(fhir, monkeypatch):
+    feed = fhir.server.environment.feed
+    for module in (health, metrics):
+        monkeypatch.setattr(module, "PATIENCE", 0.01)
+    monkeypatch.setattr(feed, "newest", asyncio.Event().wait)
+    store = (await fhir.http.get(f"{HOST}/health/ready")).json()["checks"]["store"]
+    assert store == {"status": "fail", "problem": "It does not answer in time; it is overloaded, or hangs."}
+    assert "hms_disk_free_bytes" in (await fhir.http.get(f"{HOST}/metrics")).text
+
+
+async def test_a_store_that_can_not_be_read_says_why(fhir, monkeypatch):
+    async def full():
+        raise error("unavailable", "The store refuses this server's credentials; see the server's log.")
+
+    monkeypatch.setattr(fhir.server.environment.feed, "newest", full)
+    store = (await fhir.http.get(f"{HOST}/health/ready")).json()["checks"]["store"]
+    assert store["problem"] == "The store refuses this server's credentials; see the server's log."
 
 
 async def test_a_nearly_full_disk_is_a_warning(fhir, monkeypatch):
