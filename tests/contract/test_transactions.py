@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
+from fhir_server.codec.canonical import draft
 from fhir_server.core.keys import StoredVersion
-from fhir_server.core.ports import Transaction
+from fhir_server.core.ports import Transaction, Write
 from fhir_server.core.query import All, Any, Clause, IdIn, Not, RefersTo, StringIs, TokenIn, TokenIs, UriIs
-from tests.contract.conftest import Shelf
+from tests.contract.conftest import EXTRACT, Shelf
 
 pytestmark = pytest.mark.anyio
 
@@ -152,6 +153,24 @@ async def test_of_updates_in_several_processes_each_follows_another(shelf: Shelf
     stored = await asyncio.gather(*(by.put(patient("a")) for by in (shelf, *others) for _ in range(8)))
     assert sorted(version.version for version in stored) == list(range(1, 25))
     for other in others:
+        await other.store.close()
+
+
+async def test_of_conditional_updates_in_several_processes_each_follows_another(shelf: Shelf) -> None:
+    others = [shelf, await shelf.another(), await shelf.another()]
+    await shelf.put(patient("a"))
+
+    async def work(transaction: Transaction) -> int:
+        (found,) = await transaction.matches("Patient", identifier("1"))
+        await asyncio.sleep(0.001)
+        resource, number, now = patient("a", active=True), found.version + 1, transaction.now()
+        body = draft(resource).body("a", number, now)
+        await transaction.put(Write("Patient", "a", number, now, "PUT", body, EXTRACT(resource)))
+        return number
+
+    versions = await asyncio.gather(*(others[number % 3].store.commit(work) for number in range(12)))
+    assert sorted(versions) == list(range(2, 14))
+    for other in others[1:]:
         await other.store.close()
 
 

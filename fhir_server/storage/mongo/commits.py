@@ -30,7 +30,7 @@ from fhir_server.storage.mongo.changeset import ChangeSet
 from fhir_server.storage.mongo.flush import Flush, OvertakenError
 from fhir_server.storage.mongo.transaction import MongoTransaction, Surroundings
 from fhir_server.storage.mongo.turns import Turns
-from fhir_server.storage.mongo.writing import ConflictError
+from fhir_server.storage.mongo.writing import ConflictError, OutrunError
 
 T = TypeVar("T")
 
@@ -90,15 +90,16 @@ class Commits:
                 await self._turns.enter(held, names)
                 transaction = MongoTransaction(self._around, self._flush.floor, careful=bool(names))
                 transaction.changes.again = again
-                result = await work(transaction)
-                if not transaction.changes:
-                    return result
                 try:
-                    await self._store(transaction.changes)
+                    result = await work(transaction)
+                    if transaction.changes:
+                        await self._store(transaction.changes)
                     return result
                 except ConflictError as problem:
                     again = again or isinstance(problem, OvertakenError)
                     names |= transaction.changes.touched
+                    if isinstance(problem, OutrunError):
+                        names.add(problem.key)
             if tries >= TRIES and time.monotonic() > deadline:
                 raise error("locked", "Others write the same at this time; try again.", headers={"Retry-After": "1"})
             await asyncio.sleep(pause * random.random())

@@ -39,6 +39,7 @@ from fhir_server.storage.mongo.looking import Looking
 from fhir_server.storage.mongo.overlay import OwnReads
 from fhir_server.storage.mongo.own_index import OwnIndex
 from fhir_server.storage.mongo.reads import SHOWN, MongoReads
+from fhir_server.storage.mongo.writing import OutrunError
 
 MANY = 500  # candidates that are looked at one by one; where there are more, the index answers
 AFTER_ALL = 2**62  # provisional positions of what is not committed yet start here
@@ -80,6 +81,7 @@ class MongoTransaction:
         self._next = AFTER_ALL
         self._values: dict[str, Sequence[SearchValue]] = {}
         self._newest: dict[str, int] = {}
+        self._matched: dict[str, int] = {}  # the versions of what criteria have found
 
     def now(self) -> int:
         """The moment of the next version: now in milliseconds, and never before the feed's newest that is known."""
@@ -144,6 +146,8 @@ class MongoTransaction:
         key = f"{type}/{id}"
         newest = await self._number(key, number)
         if number != newest + 1:
+            if self._matched.get(key) == number - 1:
+                raise OutrunError(key)
             raise error("conflict", f"{type}/{id} is at version {newest}; version {number} can't follow it.")
         version = StoredVersion(type, id, number, self._next, updated, method, body)
         keys = keys_of(type, body, values, self._around.identifies)
@@ -235,13 +239,14 @@ class MongoTransaction:
     async def current(self, type: str, where: Clause, limit: int) -> list[StoredVersion]:
         """Up to limit current resources for which the clause holds now, oldest version first."""
         found = await self.by_keys(type, where, limit)
-        if found is not None:
-            return found
-        if self._around.index is None:
-            raise error("unavailable", "These criteria need the search index, which is not set up.")
-        if self.own(type):
-            raise AfterCommitError
-        return (await self._around.index.search(Query((type,), where, count=limit))).matches
+        if found is None:
+            if self._around.index is None:
+                raise error("unavailable", "These criteria need the search index, which is not set up.")
+            if self.own(type):
+                raise AfterCommitError
+            found = (await self._around.index.search(Query((type,), where, count=limit))).matches
+        self._matched |= {f"{type}/{version.id}": version.version for version in found}
+        return found
 
     def own(self, type: str) -> list[str]:
         """Keys of the resources of a type, "" for any, that this work has written or erased."""

@@ -22,6 +22,14 @@ class ConflictError(Exception):
     """Something that a work relied on has changed; it has to run again."""
 
 
+class OutrunError(ConflictError):
+    """What a work has found by criteria has got another version before the work read it; key: of that resource."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
 class TakenError(Exception):
     """A position was taken away; others are needed."""
 
