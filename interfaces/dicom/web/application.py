@@ -19,6 +19,7 @@ from fhir_server.core.settings import Settings
 from fhir_server.security.credentials import REALM
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.web.access import INTERACTIONS, Access
+from interfaces.dicom.web.bulk import all_bulk, bulk
 from interfaces.dicom.web.data_sets import data_set
 from interfaces.dicom.web.delete import delete
 from interfaces.dicom.web.event_channel import serve
@@ -26,7 +27,7 @@ from interfaces.dicom.web.exchange import SWITCHING, Note, WebAnswer, WebRequest
 from interfaces.dicom.web.frames import frames
 from interfaces.dicom.web.qido import search
 from interfaces.dicom.web.rendered import rendered, thumbnail, window
-from interfaces.dicom.web.retrieve import bulk, instances, metadata
+from interfaces.dicom.web.retrieve import instances, metadata
 from interfaces.dicom.web.stow import store
 from interfaces.dicom.web.wado_uri import wado
 from interfaces.dicom.web.workitem_routes import LARGEST_STEP, WORKITEMS, WorkitemRoute
@@ -59,6 +60,9 @@ ROUTES: tuple[tuple[tuple[str, ...], Handler], ...] = (
     ((*_S, *_SE, *_I, "frames", "*", "thumbnail"), thumbnail),
     ((*_S, *_SE, *_I, "frames", "*", "window"), window),
     ((*_S, *_SE, *_I, "frames", "*"), frames),
+    ((*_S, "bulkdata"), all_bulk),
+    ((*_S, *_SE, "bulkdata"), all_bulk),
+    ((*_S, *_SE, *_I, "bulkdata"), all_bulk),
     ((*_S, *_SE, *_I, "bulkdata", "+"), bulk),
     (("wado",), wado),
 )

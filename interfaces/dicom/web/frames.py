@@ -30,9 +30,10 @@ def frames(request: WebRequest) -> WebAnswer:
     return given(request, row, numbers_of(rest[1] if len(rest) > 1 else "", row))
 
 
-def given(request: WebRequest, row: Row, numbers: list[int]) -> WebAnswer:
-    """These frames of an instance, in the first way that the caller takes."""
-    as_kept, type = _how(request, row)
+def given(request: WebRequest, row: Row, numbers: list[int], location: str = "") -> WebAnswer:
+    """These frames of an instance, in the first way that the caller takes; location: what names them all, "" for the
+    URL of each."""
+    as_kept, type = how(request, row)
     tag = tag_of([row], str(numbers), type)
     single = len(numbers) == 1 and not any(each.multipart for each in media_ranges(request.accept()))
     header = type if not as_kept else f"{type}; transfer-syntax={row['transfer_syntax']}"
@@ -43,10 +44,22 @@ def given(request: WebRequest, row: Row, numbers: list[int]) -> WebAnswer:
     def parts() -> Iterator[Part]:
         read = reading(request.archive, row, as_kept)
         for number in numbers:
-            location = f"{model_url(request, row)}/frames/{number}"
-            yield [("Content-Type", header), ("Content-Location", location)], lambda number=number: read(number)
+            place = location or f"{model_url(request, row)}/frames/{number}"
+            yield [("Content-Type", header), ("Content-Location", place)], lambda number=number: read(number)
 
     return tagged(request, tag, related(type, parts()))
+
+
+def pixel_parts(request: WebRequest, row: Row, location: str) -> Iterator[Part]:
+    """The compressed pixels of an instance as parts of that location: a frame each as they are kept, or all decoded."""
+    as_kept, type = how(request, row)
+    read, numbers = reading(request.archive, row, as_kept), range(1, row["frames"] + 1)
+    if not as_kept:
+        headers = [("Content-Type", type), ("Content-Location", location)]
+        yield headers, lambda: b"".join(read(number) for number in numbers)
+        return
+    headers = [("Content-Type", f"{type}; transfer-syntax={row['transfer_syntax']}"), ("Content-Location", location)]
+    yield from ((headers, lambda number=number: read(number)) for number in numbers)
 
 
 def numbers_of(text: str, row: Row) -> list[int]:
@@ -62,8 +75,8 @@ def numbers_of(text: str, row: Row) -> list[int]:
     return numbers
 
 
-def _how(request: WebRequest, row: Row) -> tuple[bool, str]:
-    """Whether frames are given as they are kept, and their media type."""
+def how(request: WebRequest, row: Row) -> tuple[bool, str]:
+    """Whether frames are given as they are kept, and their media type; FhirError "not-acceptable"."""
     kept = row["transfer_syntax"]
     kept_type = FRAME_TYPES.get(kept, OCTETS)
     native = not syntax(kept).encapsulated

@@ -1,4 +1,4 @@
-"""WADO-RS: instances, metadata and bulk data (PS3.18 section 10.4)."""
+"""WADO-RS: instances and metadata (PS3.18 section 10.4)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from interfaces.dicom.archive.index import Row
 from interfaces.dicom.archive.instances import encoded
 from interfaces.dicom.archive.instances import file_of as kept_file
 from interfaces.dicom.archive.lost import torn
-from interfaces.dicom.dataset.model import Model, little_endian, to_model
+from interfaces.dicom.dataset.model import Model, to_model
 from interfaces.dicom.dataset.part10 import read_file
 from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, UNCOMPRESSED, syntax
 from interfaces.dicom.dataset.walk import DataSet, Malformed
 from interfaces.dicom.web.accept import MediaRange, chosen, media_ranges
-from interfaces.dicom.web.exchange import DICOM_JSON, WebAnswer, WebRequest, not_found, ranged, tagged
-from interfaces.dicom.web.frames import given
+from interfaces.dicom.web.exchange import DICOM_JSON, WebAnswer, WebRequest, ranged, tagged
 from interfaces.dicom.web.multipart import Part, related
 from interfaces.dicom.web.native import native
 from interfaces.dicom.web.recent import Recent
@@ -29,7 +28,6 @@ from interfaces.dicom.web.resources import model_url, named, partial, readable, 
 
 DICOM = "application/dicom"
 DICOM_XML = "application/dicom+xml"
-OCTETS = "application/octet-stream"
 HEAD_BYTES = 64 * 1024  # enough for what is before the pixel data, mostly
 
 
@@ -149,38 +147,12 @@ def head(archive: Archive, row: Row) -> DataSet:
         with suppress(Malformed, FileNotFoundError):
             data = memoryview(archive.files.read(row["digest"], 0, HEAD_BYTES))
             return DataSet(data[row["start"] :], row["transfer_syntax"], to_pixels=True)
-    return _walked(archive, row)
+    return walked(archive, row)
 
 
-def _walked(archive: Archive, row: Row) -> DataSet:
+def walked(archive: Archive, row: Row) -> DataSet:
     """The data set of an instance; Torn where its file is not as it was kept."""
     try:
         return read_file(kept_file(archive, row))[1]
     except Malformed as problem:
         raise torn(archive, row) from problem
-
-
-def bulk(request: WebRequest) -> WebAnswer:
-    """The bytes of one value, named by tags and item numbers: /bulkdata/7FE00010 or …/00880200/1/7FE00010."""
-    path, rest = split(request.path)
-    row = named(request, path)[0]
-    data_set = _walked(request.archive, row)
-    elements = data_set.elements
-    try:
-        for at in range(1, len(rest) - 1, 2):
-            items = dict(enumerate(data_set.items(elements[int(rest[at], 16)]), 1))
-            elements = items[int(rest[at + 1])]
-        element = elements[int(rest[-1], 16)]
-    except (KeyError, ValueError, Malformed) as problem:
-        raise not_found(f"value {'/'.join(rest[1:])} in instance {row['instance_uid']}") from problem
-    if element.fragments is None:
-        content = little_endian(data_set, element)
-    elif len(rest) == 2:
-        return given(request, row, list(range(1, row["frames"] + 1)))
-    else:  # the pixels of an icon, as they are kept
-        content = b"".join(bytes(data_set.data[start : start + length]) for start, length in element.fragments[1:])
-    tag = tag_of([row], *rest)
-    _, wanted = chosen(request.accept(), (OCTETS,))
-    if wanted.multipart or wanted.type == "*/*":
-        return tagged(request, tag, related(OCTETS, [([("Content-Type", OCTETS)], content)]))
-    return tagged(request, tag, ranged(request, WebAnswer(200, [("content-type", OCTETS)], content)))

@@ -169,6 +169,55 @@ def test_bulk_data_whole_and_in_ranges(client, base, images):
     assert client.retrieve_bulkdata(uri)[0] == one.PixelData
 
 
+def located(answer):
+    """The parts of an answer: Content-Location -> the contents that have it."""
+    assert answer.status_code == 200, answer.text
+    boundary = answer.headers["content-type"].rpartition("boundary=")[2].encode()
+    found: dict[str, list[bytes]] = {}
+    for part in answer.content.split(b"\r\n--" + boundary)[1:-1]:
+        head, _, content = part.partition(b"\r\n\r\n")
+        place = next(line for line in head.decode().split("\r\n") if line.startswith("Content-Location: "))
+        found.setdefault(place.removeprefix("Content-Location: "), []).append(content)
+    return found
+
+
+OCTETS = {"accept": 'multipart/related; type="application/octet-stream"'}
+
+
+def test_all_bulk_data_of_a_study_series_or_instance_is_named_as_the_metadata_do(client, base, images):
+    wanted = {f"{base}{path_of(made)}/bulkdata/7FE00010": [made.PixelData] for made in images}
+    for path in ("/studies/1.2.100", "/studies/1.2.100/series/1.2.100.1"):
+        linked = [each["7FE00010"]["BulkDataURI"] for each in httpx.get(f"{base}{path}/metadata").json()]
+        answer = httpx.get(f"{base}{path}/bulkdata", headers=OCTETS)
+        assert located(answer) == wanted and sorted(linked) == sorted(wanted)
+        assert len(client.retrieve_bulkdata(f"{base}{path}/bulkdata")) == 3
+        again = httpx.get(f"{base}{path}/bulkdata", headers={**OCTETS, "if-none-match": answer.headers["etag"]})
+        assert again.status_code == 304
+    url, pixels = next(iter(wanted.items()))
+    assert located(httpx.get(f"{base}{path_of(images[0])}/bulkdata")) == {url: pixels}
+    assert located(httpx.get(url, headers=OCTETS)) == {url: pixels}
+
+
+def test_all_bulk_data_of_compressed_pixels_is_decoded_or_its_frames(base):
+    rle = pydicom.dcmread(RLE)
+    url = f"{base}{path_of(rle)}/bulkdata"
+    decoded, frame = rle.pixel_array.tobytes(), pydicom.encaps.get_frame(rle.PixelData, 0)
+    kept = {"accept": 'multipart/related; type="image/dicom-rle"'}
+    for headers, content in ((OCTETS, decoded), (kept, frame)):
+        assert located(httpx.get(url, headers=headers)) == {f"{url}/7FE00010": [content]}
+        assert located(httpx.get(f"{url}/7FE00010", headers=headers)) == {f"{url}/7FE00010": [content]}
+    assert httpx.get(url, headers={"accept": 'multipart/related; type="image/jpeg"'}).status_code == 406
+
+
+def test_where_no_value_is_large_there_is_no_bulk_data(base):
+    made = image(4, StudyInstanceUID="1.2.301")
+    made.save_as(file := io.BytesIO(), enforce_file_format=True)
+    httpx.post(f"{base}/studies", content=file.getvalue(), headers={"content-type": "application/dicom"})
+    answer = httpx.get(f"{base}/studies/1.2.301/bulkdata", headers=OCTETS)
+    assert answer.status_code == 404 and "stand in its metadata" in answer.text
+    httpx.delete(f"{base}/studies/1.2.301")
+
+
 def test_frames_native_compressed_and_decoded(client, base, images):
     one = images[0]
     [frame] = client.retrieve_instance_frames("1.2.100", "1.2.100.1", one.SOPInstanceUID, [1])

@@ -18,7 +18,7 @@ from tests.system.process import hms, serving
 
 OPTIONS = ("--dicom", "true", "--dicom-port", 0, "--dicom-reserve-mb", 0, "--dicom-study-pause-seconds", 1)
 OWN, OTHER = (
-    image(16, StudyInstanceUID=f"1.2.7.{number}", SeriesInstanceUID=f"1.2.7.{number}.1", PatientID=id, PatientName=name)
+    image(32, StudyInstanceUID=f"1.2.7.{number}", SeriesInstanceUID=f"1.2.7.{number}.1", PatientID=id, PatientName=name)
     for number, id, name in ((1, "own", "Own^Ada"), (2, "other", "Other^Eve"))
 )
 JSON = {"content-type": "application/dicom+json"}
@@ -70,8 +70,11 @@ def paths(made: Any) -> list[str]:
     series = f"{study}/series/{made.SeriesInstanceUID}"
     instance = f"{series}/instances/{made.SOPInstanceUID}"
     asked = f"studyUID={made.StudyInstanceUID}&seriesUID={made.SeriesInstanceUID}&objectUID={made.SOPInstanceUID}"
-    below = [f"{level}{part}" for level in (study, series, instance) for part in ("", "/metadata", "/rendered")]
-    return [*below, f"{instance}/frames/1", f"{instance}/bulkdata/7FE00010", f"{study}/thumbnail",
+    below = [
+        f"{level}{part}" for level in (study, series, instance) for part in ("", "/metadata", "/rendered", "/bulkdata")
+    ]
+    return [*below, f"{instance}/frames/1", f"{instance}/frames/1/window", f"{instance}/frames/1/rendered",
+            f"{instance}/bulkdata/7FE00010", f"{study}/thumbnail",
             f"/dicom-web/wado?requestType=WADO&{asked}"]  # fmt: skip
 
 
