@@ -20,7 +20,15 @@ from fhir_server.codec.json import decode
 from fhir_server.subsystems.billing.cents import CURRENCY, cents_of_price, currency_of
 from fhir_server.subsystems.billing.coverages import coverages, payer_of
 from fhir_server.subsystems.billing.days import day_of
-from fhir_server.subsystems.billing.facts import Json, encounter_of, ours, patient_of, relative
+from fhir_server.subsystems.billing.facts import (
+    Json,
+    encounter_of,
+    ours,
+    patient_kept,
+    patient_of,
+    relative,
+    survivor_of,
+)
 from fhir_server.subsystems.billing.models import CODES, CPT
 from fhir_server.subsystems.billing.prices import modifiers_of, parted, priced
 
@@ -57,6 +65,7 @@ def propose(
     stated = next(_values(resource, rule.get("units", ())), 1)
     units = _units(stated)
     beside = modifiers_of(resource)
+    another = _another(connection, encounter, patient)
     concepts = [found for name in rule["codes"] for found in _listed(resource.get(name))]
     number = 0
     for concept in concepts:
@@ -71,6 +80,10 @@ def propose(
             problem = "the day of the service is missing"
         elif not patient:
             problem = "the patient is missing"
+        elif not problem and not encounter:
+            problem = "the encounter is missing, by which it would be billed"
+        elif not problem and another:
+            problem = f"it is of {patient}, but {encounter} is of {another}"
         own, modifiers = parted(coding)
         base, of_price = parted({"system": CPT, "code": price["hcpcs"]}) if price is not None else ("", ())
         base = base or (own if coding.get("system") in CODES else "")
@@ -101,6 +114,24 @@ def propose(
         connection.execute("INSERT OR IGNORE INTO dirty VALUES ('charge', ?)", (charge,))
         number += 1
     return before | {encounter}
+
+
+def charged_in(connection: sqlite3.Connection, encounter: str) -> set[str]:
+    """What the charges of an encounter are made of."""
+    found = connection.execute("SELECT source FROM charge WHERE encounter = ? AND encounter <> ''", (encounter,))
+    return {row[0] for row in found}
+
+
+def of_another(connection: sqlite3.Connection, encounter: str) -> set[str]:
+    """The sources in an encounter that were, or are now, of another patient than it."""
+    sql = "SELECT source FROM charge WHERE encounter = ? AND (problem <> '' OR patient <> ?)"
+    return {row[0] for row in connection.execute(sql, (encounter, patient_kept(connection, encounter)))}
+
+
+def _another(connection: sqlite3.Connection, encounter: str, patient: str) -> str:
+    """The patient of an encounter where that is another one, "" where not."""
+    of_visit = patient_kept(connection, encounter)
+    return of_visit if survivor_of(connection, of_visit) != survivor_of(connection, patient) else ""
 
 
 def services_of(charge: Json) -> set[str]:

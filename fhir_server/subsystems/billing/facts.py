@@ -61,6 +61,13 @@ def known(connection: Connection, reference: str) -> Json | None:
     return decode(bytes(found[0][0])) if found else None
 
 
+def patient_kept(connection: Connection, reference: str) -> str:
+    """Patient/id that a resource is about as it was taken in last, "" for none."""
+    type, _, id = reference.rpartition("/")
+    found = rows(connection, "SELECT patient FROM fact WHERE type = ? AND id = ?", (type.rpartition("/")[2], id))
+    return found[0][0] if found else ""
+
+
 def of_patient(connection: Connection, type: str, patient: str) -> Iterator[Json]:
     """All of a type of a patient, in order of their ids."""
     for row in rows(connection, "SELECT body FROM fact WHERE patient = ? AND type = ? ORDER BY id", (patient, type)):

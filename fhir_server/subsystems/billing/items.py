@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 KINDS = {
     "charge": "a charge can't be priced or claimed",
-    "changed": "what was claimed has been corrected since",
+    "changed": "what was claimed has been corrected or added to since",
     "deleted": "what was claimed has been deleted since",
     "rejected": "a claim was not accepted for processing",
     "denial": "a claim or a line was denied",

@@ -18,7 +18,7 @@ TABLES = ("claim", "payment", "item", "charge")  # that name a patient
 
 def take_merge(connection: sqlite3.Connection, patient: Json, date: str) -> set[str]:
     """Takes a Patient in who was merged into another one (Patient.link, replaced-by), nothing for any other; gives the
-    encounters whose claims are of the survivor now."""
+    encounters whose claims are of the survivor now, and the sources of charges that may be billed now."""
     survivor = next(
         (
             relative(each.get("other", {}).get("reference", ""))
@@ -51,4 +51,5 @@ def take_merge(connection: sqlite3.Connection, patient: Json, date: str) -> set[
     ledger.post(connection, key, date, text, loser, lines)
     connection.execute("UPDATE merged SET survivor = ? WHERE survivor = ?", (survivor, loser))
     connection.execute("INSERT INTO merged VALUES (?, ?)", (loser, survivor))
-    return moved
+    held = connection.execute("SELECT source FROM charge WHERE patient = ? AND problem <> ''", (survivor,))
+    return moved | {row[0] for row in held}

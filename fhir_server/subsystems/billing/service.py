@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import json
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from fhir_server.client import FhirClient
 from fhir_server.codec.json import serialize
 from fhir_server.subsystems.billing import facts, output, posting, written
 from fhir_server.subsystems.billing.booking import book
-from fhir_server.subsystems.billing.charges import propose, rules, services_of
+from fhir_server.subsystems.billing.charges import charged_in, of_another, propose, rules, services_of
 from fhir_server.subsystems.billing.claiming import NO_VISIT, diagnoses_of
 from fhir_server.subsystems.billing.facts import Json, known, ours
 from fhir_server.subsystems.billing.items import close_items, id_of, open_item, take_task
@@ -98,50 +99,46 @@ class Billing:
                 payers_changed |= change.type == "Organization"
                 sources |= self._take(connection, change, codes, encounters)
             sources.update(priced_by(connection, codes, rules()))
+            visits: dict[str, set[str]] = {}
             for source in sorted(sources):
                 type, _, id = source.partition("/")
-                encounters |= propose(connection, type, id, known(connection, source), self.zone)
+                visits[source] = propose(connection, type, id, known(connection, source), self.zone)
+                encounters |= visits[source]
             for encounter in sorted(encounters):
                 sources |= matched(connection, encounter)
             for source in sorted(sources):
-                _look(connection, source, changes[-1].updated if changes else "")
+                _look(connection, source, visits.get(source, set()), changes[-1].updated if changes else "")
             if payers_changed:
                 self._try_again(connection)
 
     def _take(self, connection: sqlite3.Connection, change: Change, codes: set[str], encounters: set[str]) -> set[str]:
         """Takes a change in; gives the sources whose charges have to be made anew, adds codes with new prices, and
         encounters that are claimed otherwise now."""
-        resource = facts.keep(connection, change)
         reference = f"{change.type}/{change.id}"
+        patients = {facts.patient_kept(connection, reference)}
+        resource = facts.keep(connection, change)
+        patients.add(facts.patient_of(resource or {}))
         if change.type == "ChargeItemDefinition":
             codes.update(take_prices(connection, change.id, resource))
             return set()
-        if change.type == "Coverage" and resource is not None:
-            patient = (facts.patient_of(resource),)
-            connection.execute(
-                "INSERT OR IGNORE INTO dirty SELECT 'invoice', root FROM claim WHERE patient = ?", patient
-            )
-            return {
-                row[0] for row in connection.execute("SELECT DISTINCT source FROM charge WHERE patient = ?", patient)
-            }
+        if change.type == "Coverage":
+            return _insured_otherwise(connection, patients)
+        if change.type == "Condition":
+            return _diagnosed_otherwise(connection, patients)
         if change.type in rules() and not (resource is not None and ours(resource)):
             services = services_of(resource) if change.type == "ChargeItem" and resource is not None else set()
-            return {reference} | services
+            return {reference, *services, *of_another(connection, reference)}
         if resource is None:
             if change.type in ("PaymentNotice", "PaymentReconciliation"):
                 withdraw(connection, reference, change.updated)
             return set()
         if change.type == "Patient":
             return take_merge(connection, resource, change.updated)
-        if change.type == "Condition":
-            standing = connection.execute(
-                f"SELECT encounter FROM claim WHERE {STANDS} AND kind <> ? AND patient = ?",
-                (SELF_PAY, facts.patient_of(resource)),
-            )
-            return {row[0] for row in standing}
         if change.type in BOOKED:
             try:
-                encounters.add(BOOKED[change.type](connection, resource))
+                encounter = BOOKED[change.type](connection, resource)
+                encounters.add(encounter)
+                return charged_in(connection, encounter)  # one may have come while the claim was made
             except (KeyError, TypeError, ValueError, ArithmeticError, IndexError, AttributeError):
                 text = f"{reference} is not posted: it lacks a part that each of billing has."
                 open_item(connection, "set-aside", reference, change.updated, text)
@@ -177,8 +174,27 @@ class Billing:
         return [Due(row["kind"], row["id"], written.wanted(self.store, row["kind"], row["id"])) for row in dirty]
 
 
-def _look(connection: sqlite3.Connection, source: str, date: str) -> None:
-    """Opens and closes the items about a source: charges with a problem, claims on a version that is no more."""
+def _insured_otherwise(connection: sqlite3.Connection, patients: set[str]) -> set[str]:
+    """The sources of the charges of patients who are insured otherwise now, and whose Invoices are looked at again."""
+    sources: set[str] = set()
+    for patient in patients - {""}:
+        connection.execute(
+            "INSERT OR IGNORE INTO dirty SELECT 'invoice', root FROM claim WHERE patient = ?", (patient,)
+        )
+        found = connection.execute("SELECT DISTINCT source FROM charge WHERE patient = ?", (patient,))
+        sources.update(row[0] for row in found)
+    return sources
+
+
+def _diagnosed_otherwise(connection: sqlite3.Connection, patients: set[str]) -> set[str]:
+    """The encounters that are claimed, of patients who are diagnosed otherwise now."""
+    sql = f"SELECT encounter FROM claim WHERE {STANDS} AND kind <> ? AND patient = ?"
+    return {row[0] for patient in patients for row in connection.execute(sql, (SELF_PAY, patient))}
+
+
+def _look(connection: sqlite3.Connection, source: str, before: set[str], date: str) -> None:
+    """Opens and closes the items about a source: charges with a problem, claims on a version that is no more, and those
+    of its encounter, or of the one before, that it should be on."""
     problem = connection.execute(
         "SELECT problem, patient FROM charge WHERE source = ? AND problem <> '' AND same = '' ORDER BY id LIMIT 1",
         (source,),
@@ -188,10 +204,12 @@ def _look(connection: sqlite3.Connection, source: str, date: str) -> None:
     else:
         close_items(connection, "charge", "subject", source, "resolved")
     gone = connection.execute("SELECT version FROM gone WHERE reference = ?", (source,)).fetchone()
+    now = {row[0] for row in connection.execute("SELECT encounter FROM charge WHERE source = ?", (source,))}
     claims = connection.execute(
-        "SELECT claim.* FROM claimed JOIN claim ON claim.id = claimed.claim "
-        f"WHERE source = ? AND {STANDS} ORDER BY claim.id",
-        (source,),
+        "SELECT claim.*, id IN (SELECT claim FROM claimed WHERE source = ?1) AS made_of FROM claim WHERE "
+        "(id IN (SELECT claim FROM claimed WHERE source = ?1) OR encounter IN (SELECT value FROM json_each(?2))) "
+        f"AND {STANDS} ORDER BY id",
+        (source, json.dumps(sorted(before | now))),
     )
     for claim in claims.fetchall():
         _compare(connection, claim, source, gone is not None, date)
@@ -204,6 +222,7 @@ def _compare(connection: sqlite3.Connection, claim: sqlite3.Row, source: str, go
     then = billed(body, source) if invoiced else written.claimed(body, source)
     now = _charges(connection, source) if invoiced else _charged(connection, source)
     how = "is charged otherwise now" if then != now else ""
+    said = f"{source} was corrected after {subject} was made of it, and"
     undo, anew = ("cancel it", "cancel it and bill anew") if invoiced else ("void the claim", "replace the claim")
     if source == claim["encounter"] and not gone:
         visit = known(connection, source) or {}
@@ -212,17 +231,17 @@ def _compare(connection: sqlite3.Connection, claim: sqlite3.Row, source: str, go
         elif not invoiced and not how:
             how = _visit_differs(connection, body, visit)
     common = {"patient": claim["patient"], "claim": claim["id"], "cents": claim["cents"], "days": 14, "detail": source}
-    if gone:
+    if not claim["made_of"]:
+        said, how = f"{source} could be charged only after {subject} was made of its visit, and", how and "is not on it"
+    if gone and claim["made_of"]:
         text = f"{source} was deleted after {subject} was made of it: {undo}, or {anew}."
         open_item(connection, "deleted", subject, date, text, **common)
     else:
-        close_items(connection, "deleted", "subject", subject, "it is there again")
-    if not gone and how:
-        text = f"{source} was corrected after {subject} was made of it, and {how}: {anew}."
-        open_item(connection, "changed", subject, date, text, **common)
+        close_items(connection, "deleted", "id", id_of("deleted", subject, source), "it is there again")
+    if how and not (gone and claim["made_of"]):
+        open_item(connection, "changed", subject, date, f"{said} {how}: {anew}.", **common)
     elif not how:
-        id = id_of("changed", subject, source)
-        close_items(connection, "changed", "id", id, "as it was claimed")
+        close_items(connection, "changed", "id", id_of("changed", subject, source), "as it was claimed")
 
 
 def _visit_differs(connection: sqlite3.Connection, claim: Json, found: Json) -> str:

@@ -81,7 +81,10 @@ def _charge(store: SubsystemStore, id: str) -> Wanted:
     if not row["patient"]:
         return Wanted("", (), [])
     source = f"{row['source']}/_history/{row['version']}"
-    claim = store.row(f"SELECT 1 FROM claim WHERE encounter = ? AND {STANDS}", (row["encounter"],))
+    claim = store.row(
+        f"SELECT 1 FROM claim, json_each(claim.sources) WHERE encounter = ? AND {STANDS} AND json_each.key = ?",
+        (row["encounter"], row["source"]),
+    )
     made: Json = {
         "resourceType": "ChargeItem",
         "id": id,

@@ -134,6 +134,10 @@ class Story:
             assert stored.status_code in (200, 201), stored.text
         await self.settle()
 
+    async def delete(self, reference: str) -> None:
+        assert (await self.fhir("DELETE", reference)).status_code == 204
+        await self.settle()
+
     async def claim(self) -> str:
         made = await actions.claim_encounter(self.billing, self.fhir.server, "Encounter/visit", NOW, "Berta")
         await self.settle()

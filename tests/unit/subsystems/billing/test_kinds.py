@@ -93,7 +93,8 @@ async def test_medication_and_charges_of_other_systems_are_charged(story: Story)
 )
 async def test_a_factor_that_a_charge_states_multiplies_its_price(story: Story, changes: dict, cents: int):
     charge = {"resourceType": "ChargeItem", "id": "factor", "status": "billable", "code": coded(CPT, "36415"),
-              "subject": {"reference": "Patient/anna"}, "occurrenceDateTime": "2026-11-02"}  # fmt: skip
+              "subject": {"reference": "Patient/anna"}, "occurrenceDateTime": "2026-11-02",
+              "context": {"reference": "Encounter/visit"}}  # fmt: skip
     await story.store(charge | changes)
     found = story.rows("SELECT cents, problem FROM charge WHERE source = 'ChargeItem/factor'")
     assert found == [(cents, "")]
