@@ -22,6 +22,7 @@ from profiles.holdings import declared as declared_profiles
 from profiles.holdings import resources
 from profiles.measures import report_problems
 from profiles.questionnaires import questionnaire_problems, response_problems
+from profiles.searches import search_problems
 from profiles.snapshot.registry import Registry, Source
 from profiles.structure import StructureCompiler
 from profiles.structure.problems import ENOUGH, Problem, Problems, enough
@@ -218,6 +219,7 @@ class Validator:
                     *(() if wrong else definition_problems(resource, self._extensions.compiler.registry, context)),
                     *(() if wrong else document_problems(resource, context)),
                     *(() if wrong else transaction_problems(resource, context)),
+                    *(() if wrong else search_problems(resource, context)),
                 ]
             compiler = self._extensions.compiler
             profile = compiler.profile(url)
