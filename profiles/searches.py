@@ -58,9 +58,9 @@ def _entry(entry: Json, searched: str) -> Iterator[Problem]:
     if score is not None and not 0 <= score <= 1:
         text = f"a score is from 0, the least relevant, to 1, the most relevant, which {score} is not"
         yield Problem("bundle-search-score", "value", text, ".search.score")
-    name = resource.get("resourceType") if isinstance(resource, dict) else None
-    if name is None or name in WITHOUT_ID or mode == "outcome":
+    if not isinstance(resource, dict) or mode == "outcome" or resource.get("resourceType") in WITHOUT_ID:
         return
+    name = resource.get("resourceType")
     if "id" not in resource:
         text = f"what a search finds is stored and has an id, which this {name} has not"
         yield Problem("bundle-search-id", "required", text, ".resource.id")

@@ -19,7 +19,8 @@ def found(resource=None, mode="match", **search):
         if "id" in resource
         else f"urn:uuid:{'1' * 8}-1111-4111-8111-{'1' * 12}"
     )
-    return {"fullUrl": url, "resource": resource, "search": {**({"mode": mode} if mode else {}), **search}}
+    search = {**({"mode": mode} if mode else {}), **search}
+    return {"fullUrl": url, "resource": resource, **({"search": search} if search else {})}
 
 
 def issues(*entries, links=(), kind="searchset"):
