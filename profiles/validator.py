@@ -18,6 +18,7 @@ from profiles.conformance.references import TargetProblem
 from profiles.conformance.walking import Walk
 from profiles.definitional import definition_problems
 from profiles.documents import document_problems
+from profiles.element_ids import element_id_problems
 from profiles.holdings import declared as declared_profiles
 from profiles.holdings import resources
 from profiles.measures import report_problems
@@ -220,6 +221,7 @@ class Validator:
                     *(() if wrong else document_problems(resource, context)),
                     *(() if wrong else transaction_problems(resource, context)),
                     *(() if wrong else search_problems(resource, context)),
+                    *element_id_problems(resource),
                 ]
             compiler = self._extensions.compiler
             profile = compiler.profile(url)
