@@ -33,12 +33,20 @@ KeysAt = Callable[[str, str], Awaitable[dict[str, Any]]]  # a JWK Set URL and th
 async def authenticate(
     store: AccountStore, form: Mapping[str, str], authorization: str, token_url: str, keys_at: KeysAt
 ) -> Client:
-    """The client that a request to the token endpoint is from; OAuthError "invalid_client" where it is not proven."""
+    """The client that a request to the token endpoint is from; OAuthError "invalid_client" where it is not proven,
+    "invalid_request" where it is in several ways (RFC 6749, section 2.3)."""
+    ways = (bool(authorization), bool(form.get("client_secret")), by_assertion(form))
+    if sum(ways) > 1:
+        raise OAuthError(
+            "invalid_request", "Prove who the client is in one way: Basic, client_secret, or an assertion."
+        )
     if by_assertion(form):
         return await _by_assertion(store, form, token_url, keys_at)
     name, secret = (
         _basic(authorization) if authorization else (form.get("client_id", ""), form.get("client_secret", ""))
     )
+    if (form.get("client_id") or name) != name:
+        raise OAuthError("invalid_client", "client_id is another client's than Authorization names.", 401)
     if not (name or authorization) and form.get("grant_type") == "refresh_token":
         # SMART asks for no client_id here, and its JavaScript client sends none. Only a public client may leave it out.
         name = await store.client_of_refresh(form.get("refresh_token", ""))

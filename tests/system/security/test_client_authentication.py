@@ -8,9 +8,11 @@ import json
 import threading
 from typing import Any
 
+import httpx
 import pytest
 
 from fhir_server.security import passwords
+from fhir_server.security.client_authentication import ASSERTION
 from fhir_server.security.model import Client
 from tests.conftest import Fhir
 from tests.system.security.conftest import ORIGIN, REDIRECT, Browser
@@ -75,3 +77,19 @@ async def test_an_assertion_of_an_issuer_that_can_not_be_is_refused(hospital: Fh
     said = base64.urlsafe_b64encode(json.dumps({"iss": issuer}).encode()).decode().rstrip("=")
     answer = await Service(hospital).token(f"{segment({'alg': 'ES384'})}.{said}.AAAA")
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+async def test_a_client_proves_who_it_is_in_one_way(hospital: Fhir) -> None:
+    service = await Service(hospital).registered()
+    add = hospital.server.security.add_client
+    _, secret = await add(Client(id="conf", name="C", grants=("client_credentials",)), confidential=True)
+    basic, form = httpx.BasicAuth("conf", secret), {"grant_type": "client_credentials", "scope": "system/Patient.rs"}
+    assertion = {"client_assertion": service.assertion(), "client_assertion_type": ASSERTION}
+    url = f"{ORIGIN}/auth/token"
+    for more in ({"client_secret": secret}, assertion):
+        answer = await hospital.http.post(url, data=form | more, auth=basic)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    both = await hospital.http.post(url, data=form | assertion | {"client_secret": secret})
+    assert (both.status_code, both.json()["error"]) == (400, "invalid_request")
+    other = await hospital.http.post(url, data=form | {"client_id": "app"}, auth=basic)
+    assert (other.status_code, other.json()["error"]) == (401, "invalid_client")
