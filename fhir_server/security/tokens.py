@@ -19,6 +19,7 @@ from fhir_server.security.unverified import LONGEST
 SERVICE_SECONDS = 300  # the most that SMART recommends for backend services
 SKEW = 60  # seconds that another's clock may be off
 AT_TYPE = "at+jwt"
+ID_TYPE = "JWT"
 REALM = {"WWW-Authenticate": 'Bearer realm="fhir", error="invalid_token"'}
 
 
@@ -83,7 +84,17 @@ class Tokens:
             claims["nonce"] = grant.nonce
         if IDENTITY & set(grant.scope.split()) - {"openid"} and grant.fhir_user:
             claims["fhirUser"] = f"{fhir_base}/{grant.fhir_user}"
-        return await self._sign(claims, "JWT", ID_ALGORITHM)
+        return await self._sign(claims, ID_TYPE, ID_ALGORITHM)
+
+    async def subject_of(self, id_token: str, issuer: str) -> str:
+        """Whose an id_token of this server is, be it over or not; "" for one that is none."""
+        keys = await self._keys.all()
+        try:
+            found = jwt.decode(id_token[:LONGEST], keys, algorithms=[ID_ALGORITHM])
+        except (JoseError, ValueError, TypeError, KeyError, UnicodeError):
+            return ""
+        good = found.header.get("typ") == ID_TYPE and found.claims.get("iss") == issuer
+        return str(found.claims.get("sub", "")) if good else ""
 
     async def read(self, token: str, issuer: str, audience: str) -> Access:
         """What an access token of this server says; FhirError "login" where it is not one, not now or not for us."""

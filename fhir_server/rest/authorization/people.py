@@ -59,9 +59,9 @@ async def authorize(exchange: Exchange) -> Answer:
 async def _next(exchange: Exchange, wanted: Asked) -> Answer:
     fields = _request(exchange)
     signed = await signed_in(exchange)
-    if signed is None or _is_stale(exchange, wanted, signed[1]):
+    if signed is None or not await _is_wanted(exchange, wanted, signed[1], signed[2]):
         if "none" in wanted.prompt:
-            raise OAuthError("login_required", "Nobody is signed in, or not lately enough.")
+            raise OAuthError("login_required", "Nobody is signed in, or not lately enough, or not whom you want.")
         return sign_in_page(exchange, fields, "", wanted.client.name, name=fields.get("login_hint", "")[:100])
     secret, _, user = signed
     _require_own_launch(wanted, user)
@@ -88,10 +88,19 @@ async def _next(exchange: Exchange, wanted: Asked) -> Answer:
     )
 
 
-def _is_stale(exchange: Exchange, wanted: Asked, session: Session) -> bool:
-    """Whether a sign-in is not the one that the application wants."""
+async def _is_wanted(exchange: Exchange, wanted: Asked, session: Session, user: User) -> bool:
+    """Whether a sign-in is one that the application wants; OAuthError where the person whom id_token_hint names was
+    asked to sign in for it, and somebody else did
+    (https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest)."""
+    now = begun_since(exchange, session)
+    hint = exchange.form.get("id_token_hint", "")
+    subject = await exchange.security.tokens.subject_of(hint, exchange.issuer) if hint else user.id
+    if not subject:
+        raise OAuthError("invalid_request", "id_token_hint is no id_token of this server.")
+    if now and subject != user.id:
+        raise OAuthError("login_required", "Somebody else has signed in than id_token_hint names.")
     age = (exchange.security.clock() - session.begun) // 1_000_000
-    return wanted.wants_sign_in(age) and not begun_since(exchange, session)
+    return subject == user.id and (now or not wanted.wants_sign_in(age))
 
 
 def _require_own_launch(wanted: Asked, user: User) -> None:
@@ -168,6 +177,8 @@ async def decide(exchange: Exchange) -> Answer:
     try:
         wanted = await asked(store, fields, client, redirect_uri, exchange.base)
         await exchange.require_scopes(wanted.scope)
+        if not await _is_wanted(exchange, wanted, session, user):
+            return see(with_query("/auth/authorize", fields))  # it became too old on the page
         if exchange.form.get("decision") != "allow":
             raise OAuthError("access_denied", "The person refused.")
         _require_own_launch(wanted, user)

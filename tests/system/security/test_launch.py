@@ -120,6 +120,31 @@ async def test_a_sign_in_is_as_old_as_an_app_lets_it_be(browser: Browser) -> Non
     assert told_app["error"] == "login_required"
 
 
+async def test_a_sign_in_that_became_too_old_on_the_page_gives_nothing(browser: Browser) -> None:
+    await browser.sign_in(await browser.authorize("user/*.rs"))
+    page = await browser.authorize("user/*.rs", max_age="300")
+    clock: Any = browser.fhir.server.environment.clock
+    clock.now += 301_000_000
+    again = await browser.submit(page, "/auth/decide", decision="allow")
+    assert 'name="password"' in again.text
+    assert "code" in await browser.allow(await browser.sign_in(again))
+
+
+async def test_id_token_hint_says_who_is_to_be_signed_in(browser: Browser) -> None:
+    hint = (await browser.granted("user/*.rs openid"))["id_token"]
+    assert "asks for access" in (await browser.authorize("user/*.rs", id_token_hint=hint)).text
+    await browser.http.get("/auth/sign-in")
+    await browser.sign_in(await browser.http.get("/auth/sign-in"), "ada")
+    quiet = told(await browser.authorize("user/*.rs", id_token_hint=hint, prompt="none"))
+    assert quiet["error"] == "login_required"
+    page = await browser.authorize("user/*.rs", id_token_hint=hint)
+    other = told(await browser.sign_in(page, "ada"))
+    assert (other["error"], "id_token_hint" in other["error_description"]) == ("login_required", True)
+    assert "asks for access" in (await browser.sign_in(page, "doc")).text
+    wrong = told(await browser.authorize("user/*.rs", id_token_hint=hint[:-9]))
+    assert wrong["error"] == "invalid_request"
+
+
 async def test_version_1_scopes_are_accepted(browser: Browser) -> None:
     token = await browser.granted("patient/*.read launch/patient", patient="me")
     assert token["scope"] == "patient/*.read launch/patient"
