@@ -16,6 +16,7 @@ from fhir_server.commands.options import Config, Data
 from fhir_server.core.configuration import load
 from fhir_server.core.errors import error
 from fhir_server.core.settings import Settings
+from fhir_server.security.audit.chain import require_head
 
 if TYPE_CHECKING:
     from fhir_server.security.audit import AuditLog
@@ -58,10 +59,14 @@ def opened_of_all(data: Path | None, config: Path | None) -> Iterator[tuple[Audi
 
 
 @audit.command()
-def verify(data: Data = None, config: Config = None) -> None:
+def verify(
+    head: Annotated[str, typer.Option(help="A head that an earlier run printed, which must be in the log.")] = "",
+    data: Data = None,
+    config: Config = None,
+) -> None:
     """Check that the log is as it was written; exit code 1 where it is not."""
     with opened_of_all(data, config) as (log, _):
-        verdict = log.verify()
+        verdict = log.verify(require_head(head))
     print(f"{verdict.events} events, head {verdict.head}")
     if verdict.problem:
         raise error("conflict", verdict.problem)

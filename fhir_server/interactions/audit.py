@@ -22,6 +22,7 @@ from fhir_server.interactions.request import Request, Response
 from fhir_server.interactions.required import require
 from fhir_server.search.holding import Version, holds
 from fhir_server.search.selflink import self_link
+from fhir_server.security.audit.chain import require_head
 from fhir_server.security.audit.event import Event
 from fhir_server.security.audit.resource import PLACE, PREFIX, as_resource
 
@@ -158,14 +159,15 @@ async def read_audit(environment: Environment, request: Request, id: str) -> Sto
 
 
 async def verify_audit(environment: Environment, call: Any) -> Response:
-    """$verify-audit: whether the log is as it was written."""
+    """$verify-audit: whether the log is as it was written; head: one that an earlier call gave, which must be in it."""
     caller = call.request.caller
     require(caller, "r", "AuditEvent")
     if environment.audit is None:
         raise error("not-supported", "This server keeps no audit log; set audit = on.")
     if caller.restriction is not None and caller.restriction("AuditEvent") is not None:
         raise error("forbidden", "Only a caller who may read every AuditEvent can verify the log.")
-    verdict = await asyncio.to_thread(environment.audit.verify)
+    head = require_head(str(call.parameters.one("head", "")))
+    verdict = await asyncio.to_thread(environment.audit.verify, head)
     body = {
         "resourceType": "Parameters",
         "parameter": [

@@ -3,4 +3,4 @@
 from fhir_server.interactions.audit import verify_audit
 from fhir_server.interactions.operation import OperationHandler
 
-HANDLERS = (OperationHandler("verify-audit", verify_audit, system=True),)
+HANDLERS = (OperationHandler("verify-audit", verify_audit, system=True, parameters=("head",)),)

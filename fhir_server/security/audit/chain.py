@@ -6,13 +6,14 @@ left can still be verified. Nothing else changes them.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from operator import attrgetter
 from typing import NamedTuple
 
-from fhir_server.core.errors import FhirError
+from fhir_server.core.errors import FhirError, error
 from fhir_server.security.audit.blocks import Blocks
 from fhir_server.security.audit.event import Event
 
@@ -26,6 +27,7 @@ CREATE TABLE IF NOT EXISTS anchor (id INTEGER PRIMARY KEY CHECK (id = 1), next I
 """
 ORIGIN = bytes(32)
 ROW = 256  # events at most
+HEAD = re.compile("[0-9a-f]{64}\\Z")
 _PATIENT = "Patient/"
 
 
@@ -65,14 +67,20 @@ def _anchor(execute: Callable[[str], sqlite3.Cursor]) -> tuple[int, bytes]:
     return (row[0], bytes(row[1])) if row else (1, ORIGIN)
 
 
-def verify(connection: sqlite3.Connection, blocks: Blocks) -> Verdict:
-    """Makes every hash anew. A changed, missing, added or reordered event breaks the chain where it is."""
+def verify(connection: sqlite3.Connection, blocks: Blocks, decode: Callable[[bytes], Event], head: str = "") -> Verdict:
+    """Makes every hash anew. A changed, missing, added or reordered event breaks the chain where it is; so does a row
+    that is not found any more by when its events were recorded and whom they are about.
+
+    head: a hash that an earlier verification ended with, which must be in the chain; "" for none.
+    """
     expected, hash = _anchor(connection.execute)
-    seen = 0
-    for first, count, events, kept in connection.execute(
-        "SELECT first, count, CAST(events AS BLOB), hash FROM batch ORDER BY first"
+    seen, wanted = 0, bytes.fromhex(head)
+    passed = not wanted or hash == wanted
+    for first, count, oldest, newest, events, kept in connection.execute(
+        "SELECT first, count, oldest, newest, CAST(events AS BLOB), hash FROM batch ORDER BY first"
     ):
-        changed = f"Events {first} to {first + count - 1} are not as they were written."
+        named = f"Events {first} to {first + count - 1}"
+        changed = f"{named} are not as they were written."
         try:
             lines = blocks.lines(events)
         except FhirError:
@@ -81,10 +89,27 @@ def verify(connection: sqlite3.Connection, blocks: Blocks) -> Verdict:
             return Verdict(seen, f"Event {expected} is missing, or event {first} was put in.", hash.hex())
         for line in lines:
             hash = chained(hash, line)
+            passed = passed or hash == wanted
         if hash != bytes(kept):
             return Verdict(seen, changed, hash.hex())
+        row = [decode(line) for line in lines]
+        found = {each for (each,) in connection.execute("SELECT subject FROM about WHERE first = ?", (first,))}
+        if (oldest, newest) != (row[0].recorded, row[-1].recorded) or not subjects_of(*row) <= found:
+            return Verdict(seen, f"{named} are not found any more by all that they are about.", hash.hex())
         expected, seen = first + count, seen + count
-    return Verdict(seen, "", hash.hex())
+    return Verdict(seen, "" if passed else lost(head), hash.hex())
+
+
+def require_head(text: str) -> str:
+    """The text; FhirError "value" where it is no hash that a verification can have ended with, nor ""."""
+    if text and not HEAD.match(text):
+        raise error("value", "head is what an earlier verification gave as it: 64 hexadecimal digits.")
+    return text
+
+
+def lost(head: str) -> str:
+    """What is wrong where a head of before is not in a chain."""
+    return f"No event has the hash {head}: events after it or before it were removed or made anew, or it was pruned."
 
 
 def prune(connection: sqlite3.Connection, before: int) -> int:

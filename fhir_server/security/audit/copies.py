@@ -34,9 +34,11 @@ class Row(NamedTuple):
     machine: str
     first: int
     count: int
+    oldest: int
     newest: int
     lines: list[bytes]
     hash: bytes
+    subjects: frozenset[str]
 
 
 def insert_new(collection: Collection[Any], documents: list[dict[str, Any]]) -> set[str]:
@@ -102,9 +104,11 @@ class Copies:
                     each["machine"],
                     each["first"],
                     each["count"],
+                    each["oldest"],
                     each["newest"],
                     self._lines(each),
                     bytes(each["hash"]),
+                    frozenset(each["subjects"]),
                 )
 
     def _lines(self, row: dict[str, Any]) -> list[bytes]:

@@ -196,10 +196,10 @@ class AuditLog:
         ):
             yield first, count, oldest, newest, self._blocks.lines(events), bytes(hash)
 
-    def verify(self) -> Verdict:
-        """Makes every hash anew. A changed, missing, added or reordered event breaks the chain where it is."""
+    def verify(self, head: str = "") -> Verdict:
+        """Makes every hash anew; see `chain.verify`."""
         connection = self._read
-        verdict = chain.verify(connection, self._blocks)
+        verdict = chain.verify(connection, self._blocks, self._decode, head)
         return verdict if verdict.problem else verdict._replace(problem=taking.damage(connection))
 
     # ------------------------------------------------------------------ keeping

@@ -142,9 +142,9 @@ class SharedAuditLog:
         return self._decode(lines[number - row.first]) if row and number - row.first < len(lines) else None
 
     # ------------------------------------------------------------------ verifying, keeping
-    def verify(self) -> Verdict:
-        """Makes every machine's hashes anew; head: of this machine's log."""
-        own = self.own.verify()
+    def verify(self, head: str = "") -> Verdict:
+        """Makes every machine's hashes anew; head: of this machine's log, as the one that must be in it."""
+        own = self.own.verify(head)
         if own.problem:
             return own
         self.copy()
@@ -160,6 +160,11 @@ class SharedAuditLog:
                 return Verdict(seen, f"Something is missing before {where}, or they were put in.", own.head)
             if len(row.lines) != row.count or hash != row.hash:
                 return Verdict(seen, f"The copies of {where} are not as they were written.", own.head)
+            events = [self._decode(line) for line in row.lines]
+            times = (events[0].recorded, events[-1].recorded)
+            if (row.oldest, row.newest) != times or not subjects_of(*events) <= row.subjects:
+                problem = f"The copies of {where} are not found any more by all that they are about."
+                return Verdict(seen, problem, own.head)
             chains[row.machine] = row.first + row.count, hash
             seen += row.count
         copied = chains.get(self._machine, (1, ORIGIN))[1].hex()

@@ -177,11 +177,16 @@ async def test_verify_finds_what_was_changed(hospital: Fhir) -> None:
         await Asking(hospital, "user/*.rs")("Patient/me")
     officer = Asking(hospital, "system/*.rs")
 
-    async def verdict() -> dict:
-        found = (await officer("$verify-audit")).json()["parameter"]
+    async def verdict(head: str = "") -> dict:
+        answer = await officer(f"$verify-audit?head={head}" if head else "$verify-audit")
+        assert answer.status_code == 200, answer.text
+        found = answer.json()["parameter"]
         return {each["name"]: next(value for name, value in each.items() if name != "name") for each in found}
 
-    assert (await verdict())["result"] is True
+    head = (first := await verdict())["head"]
+    assert first["result"] is True and (await verdict(head))["result"] is True
+    assert head[:63] + "x" not in (refused := await officer(f"$verify-audit?head={head[:63]}x")).text
+    assert refused.status_code == 400
     with sqlite3.connect(hospital.server.settings.data / FILE_NAME) as file:
         file.execute("UPDATE batch SET events = replace(events, 'Patient/me', 'Patient/xy')")
     problem = (await verdict())["problem"]

@@ -365,3 +365,38 @@ def test_a_journal_that_a_command_by_root_made_is_for_whom_the_data_belongs_to(t
     (journal,) = journals(tmp_path)
     assert (journal.stat().st_uid, journal.parent.stat().st_uid) == (65534, 65534)
     log.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM about WHERE subject = 'agent:u2'",
+        "UPDATE about SET first = 99",
+        "UPDATE batch SET newest = 1 WHERE first = 2",
+        "UPDATE batch SET oldest = 9 WHERE first = 1",
+    ],
+)
+def test_what_searches_of_the_log_go_by_is_verified_too(tmp_path, change):
+    log = AuditLog(tmp_path / FILE_NAME)
+    for moment in (2, 3):
+        log.append([event(moment)])
+        assert log.verify().problem == ""
+    with sqlite3.connect(tmp_path / FILE_NAME) as file:
+        assert file.execute(change).rowcount
+    assert "not found any more" in log.verify().problem
+    log.close()
+
+
+def test_events_that_were_cut_off_at_the_end_are_missed_by_a_head_that_was_kept(tmp_path):
+    log, heads = AuditLog(tmp_path / FILE_NAME), [""]
+    for moment in (1, 2, 3):
+        log.append([event(moment)])
+        heads.append(log.verify().head)
+    assert [log.verify(head).problem for head in heads] == [""] * 4
+    with sqlite3.connect(tmp_path / FILE_NAME) as file:
+        file.execute("DELETE FROM batch WHERE first = 3")
+    assert log.verify().problem == "" and heads[3] in log.verify(heads[3]).problem
+    assert log.verify(heads[2]).problem == ""
+    log.prune(before=2)
+    assert log.verify(heads[1]).problem == ""  # where what is left begins
+    log.close()
