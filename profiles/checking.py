@@ -78,7 +78,7 @@ class Checker:
         """FhirError not-found where a required profile is not known, unprocessable where it can't be used."""
         for url in self._settings.required_profiles:
             if self.validator.registry.tree(url) is None:
-                text = f"The setting required_profiles names {url}, which is not known here: install its package."
+                text = f"The setting required_profiles names {url}, which is not known here: install its package by hms packages install."
                 raise error("not-found", text)
 
     def check(self, resource: Json) -> list[Issue]:

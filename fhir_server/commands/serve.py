@@ -56,6 +56,8 @@ def serve(
         from fhir_server.storage.sqlite.database import FILE_NAME, prepare
 
         prepare(settings.data / FILE_NAME)  # refused here, it is one line; in a worker it would be three
+    if settings.required_profiles:
+        asyncio.run(require_profiles(settings))
     listening = listen(settings.host, settings.port)
     messages = announced(settings)
     found = {"port": listening.getsockname()[1], "workers": settings.workers or min(processors(), MOST_WORKERS)}
@@ -128,6 +130,14 @@ def require_distributed(settings: Settings) -> None:
             await database.close()
 
     asyncio.run(look())
+
+
+async def require_profiles(settings: Settings) -> None:
+    """FhirError where a profile is required that neither the store nor a package has."""
+    from fhir_server.commands.opening import store
+
+    async with store(settings, existing=False):
+        pass  # each server on the store refuses it, but only after the banner, and once for each worker
 
 
 def stopped(number: int, frame: object) -> None:

@@ -81,6 +81,11 @@ def test_a_server_whose_ports_are_taken_ends_without_its_banner(tmp_path: Path):
             assert "FHIR R4" not in told and f"port {port} can't be listened on" in told, told
 
 
+def test_a_required_profile_that_is_not_known_is_told_once_before_the_banner(tmp_path: Path):
+    told = hms("serve", "--port", 0, "--data", tmp_path, "--required-profiles", "http://ward.test/none", code=1)
+    assert told.count("http://ward.test/none") == 1 and "hms packages install" in told and "FHIR R4" not in told, told
+
+
 @pytest.mark.parametrize(
     ("settings", "lacking"),
     [
