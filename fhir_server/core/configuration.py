@@ -154,9 +154,23 @@ def _are_networks(names: tuple[str, ...]) -> bool:
         return False
 
 
+# An origin as a browser sends it (https://html.spec.whatwg.org/#ascii-serialisation-of-an-origin).
+_ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+_USUAL_PORT = re.compile(r"http://.*:80|https://.*:443")
+
+
+def _are_origins(names: tuple[str, ...]) -> bool:
+    return all(_ORIGIN.fullmatch(name) and not _USUAL_PORT.fullmatch(name) for name in names)
+
+
 _NO_NETWORK = "each must be a network such as 10.0.0.0/8 or 2001:db8::/32, with no bits behind the prefix"
 _MEANT: dict[str, tuple[Callable[[Any], bool], str]] = {  # what a schema can't say of values, and of those that are not
     "timezone": (_is_zone, "no such zone is known"),
+    "cors_origins": (
+        _are_origins,
+        "each must be * or an origin as browsers send it, such as https://app.example.org or http://localhost:3000: in "
+        "lower case, with no path, no slash at its end and no port that is the usual one",
+    ),
     "allowed_networks": (_are_networks, _NO_NETWORK),
     "metrics_networks": (_are_networks, _NO_NETWORK),
 }

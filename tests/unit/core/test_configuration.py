@@ -48,6 +48,10 @@ def test_an_empty_list_of_origins_is_none():
         ("dicom_known_peers_only", "maybe", "true, false or auto"),
         ("base_url", "https://fhir.example.org/fhir/", "no slash at its end"),
         ("timezone", "Europe/Nowhere", "no such zone"),
+        ("cors_origins", "app.example.org", "each must be * or an origin"),
+        ("cors_origins", "https://app.example.org/", "no slash at its end"),
+        ("cors_origins", "https://App.example.org", "in lower case"),
+        ("cors_origins", "https://app.example.org:443", "no port that is the usual one"),
         ("allowed_networks", "10.0.0.0/8, prometheus", "each must be a network"),
         ("metrics_networks", "10.0.0.1/8", "each must be a network"),
     ],
@@ -56,6 +60,13 @@ def test_a_wrong_value_is_refused_with_what_it_may_be(name, value, said):
     with pytest.raises(FhirError) as refused:
         load(environ={f"HMS_{name.upper()}": value})
     assert name in str(refused.value) and said in str(refused.value) and "environment" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "null", "http://localhost:3000", "https://[2001:db8::1]:8443", "capacitor://localhost"]
+)
+def test_an_origin_of_a_browser_or_of_an_app_is_one(origin):
+    assert load(environ={"HMS_CORS_ORIGINS": origin}).cors_origins == (origin,)
 
 
 def test_an_unknown_name_is_refused_with_the_nearest():
