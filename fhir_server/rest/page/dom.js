@@ -25,6 +25,11 @@ function append(element, children) {
   }
 }
 
+/** The head of a column; one without a name is no heading. */
+export function columnHead(name) {
+  return name ? h("th", { scope: "col" }, name) : h("td");
+}
+
 /** A link out of the page: a new tab that learns nothing of this one; plain text where the URL is not http(s). */
 export function outsideLink(url, shown = url) {
   if (!/^https?:/i.test(url)) return h("span", {}, shown);
@@ -32,18 +37,23 @@ export function outsideLink(url, shown = url) {
 }
 
 /**
- * A button that copies what `content()` gives and says so. name: what is copied, for those who can't see it; "Copy NAME"
+ * A button that copies what `content()` gives and says so, by ear too. name: what is copied, for those who can't see it; "Copy NAME"
  * begins with what is shown, so that whoever speaks to the browser can say what stands there.
  */
 export function copyButton(shown, name, content) {
   const button = h("button", { type: "button", class: "copy", "aria-label": `Copy ${name}` }, shown);
+  const told = h("span", { class: "offscreen", role: "status" });
   let resting = null;
   button.addEventListener("click", async () => {
     clearTimeout(resting);
     button.dataset.state = (await copy(content())) ? "copied" : "failed";
-    resting = setTimeout(() => delete button.dataset.state, 1500);
+    told.textContent = button.dataset.state === "copied" ? "Copied" : "Not copied";
+    resting = setTimeout(() => {
+      delete button.dataset.state;
+      told.textContent = "";
+    }, 1500);
   });
-  return button;
+  return h("span", { class: "copying" }, button, told);
 }
 
 async function copy(content) {

@@ -5,6 +5,7 @@ import { Client, Failure } from "./client.js";
 import { h } from "./dom.js";
 import { failureHeading, outcomeView } from "./outcome.js";
 import { showPlace } from "./places.js";
+import { present } from "./presenting.js";
 import { RequestBar } from "./request-bar.js";
 import { Router } from "./router.js";
 import { account, requireSignIn } from "./session.js";
@@ -56,14 +57,10 @@ async function showPages() {
 }
 
 function put(title, content) {
-  const moving = main.contains(document.activeElement) || document.activeElement === document.body;
-  main.replaceChildren(...[content].flat(Infinity).filter(Boolean));
-  main.removeAttribute("aria-busy");
+  present(content);
   main.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   document.title =
     title === page.capability?.software.name ? title : `${title} · ${page.capability?.software.name ?? "FHIR"}`;
-  // Those who read by ear or by keyboard start at the new heading.
-  if (moving) main.querySelector("h1")?.focus({ preventScroll: true });
   return true;
 }
 
@@ -92,11 +89,6 @@ addEventListener("keydown", (event) => {
     event.preventDefault();
     bar.input.select();
   }
-});
-
-document.querySelector(".skip").addEventListener("click", (event) => {
-  event.preventDefault();
-  main.querySelector("h1")?.focus();
 });
 
 await requireSignIn();

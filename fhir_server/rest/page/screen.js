@@ -1,10 +1,12 @@
 // The screen of what is mounted beside FHIR: it shows the place that the URL names, and how far it is with the feed.
 
-import { h } from "./dom.js";
+import { columnHead, h } from "./dom.js";
+import { present } from "./presenting.js";
 import { account, requireSignIn } from "./session.js";
 
 const LOOK = 3000; // milliseconds between looks at how far it is
 const READ = 4000; // milliseconds that the answer to a form stays
+const LONG = 25; // letters of a value that a field among others has no room for
 const FEW = 4; // columns that a phone has room for
 
 /**
@@ -23,6 +25,7 @@ export async function screen({ title, view, get, live = () => false }) {
 
   const editing = () =>
     main.querySelector("form.touched") !== null ||
+    (!getSelection().isCollapsed && main.contains(getSelection().anchorNode)) || // to be copied
     (main.contains(document.activeElement) && document.activeElement.matches("input, select, textarea"));
 
   async function show() {
@@ -41,8 +44,7 @@ export async function screen({ title, view, get, live = () => false }) {
   }
 
   function put(content) {
-    main.replaceChildren(...[content].flat(Infinity).filter(Boolean));
-    main.setAttribute("aria-busy", "false");
+    present(content);
     document.title = `${main.querySelector("h1")?.textContent ?? title} · ${title}`;
   }
 
@@ -55,15 +57,20 @@ export async function screen({ title, view, get, live = () => false }) {
     return true;
   }
 
+  // Only news are told: a screen reader reads each that is.
+  function tell(words) {
+    if (kept.textContent !== words) kept.textContent = words;
+  }
+
   async function look() {
     try {
       const state = await get("state");
       const behind = state.head - state.position;
-      kept.textContent = state.problem || (behind > 0 ? `${behind} changes behind` : "up to date");
+      tell(state.problem || (behind > 0 ? `${behind} changes behind` : "up to date"));
       const moved = `${state.position} ${state.works}`;
       if (!seen || !live(parts()) || (moved !== seen && !editing() && (await follow()))) seen = moved;
     } catch (problem) {
-      kept.textContent = problem.message;
+      tell(problem.message);
     }
     setTimeout(look, LOOK);
   }
@@ -91,15 +98,16 @@ export function grid(columns, rows, none = "None.") {
     h(
       "table",
       {},
-      h("thead", {}, h("tr", {}, columns.map((column) => h("th", { scope: "col" }, column)))),
+      h("thead", {}, h("tr", {}, columns.map(columnHead))),
       h("tbody", {}, rows.map((row) => h("tr", {}, row.map((value, at) => h("td", { "data-column": columns[at] }, value))))),
     ),
   );
 }
 
 /**
- * A form of labelled fields and a button. fields: [name, label, attributes or {options}]; send(values): a promise. It is
- * "touched" from the first letter typed until its answer could be read, and for as long as that is an error.
+ * A form of labelled fields and a button. fields: [name, label, attributes, {options} of a select, or {rows} of a text of
+ * lines]; send(values): a promise. It is "touched" from the first letter typed until its answer could be read, and for as
+ * long as that is an error.
  */
 export function ask(fields, label, send) {
   const answer = h("p", { role: "status" });
@@ -107,8 +115,8 @@ export function ask(fields, label, send) {
     const { options, ...others } = attributes;
     const input = options
       ? h("select", { name }, options.map((option) => h("option", {}, option)))
-      : h("input", { name, ...others });
-    return h("label", {}, h("span", {}, text), input);
+      : h(others.rows ? "textarea" : "input", { name, ...others });
+    return h("label", { class: others.rows || others.value?.length > LONG ? "long" : null }, h("span", {}, text), input);
   });
   const form = h(
     "form",

@@ -26,7 +26,7 @@ export function searchForm({ type, query, capability, go }) {
     if (!rows.length) add(emptyCriterion(), true);
   };
   const typeField = combobox({
-    label: "Resource type",
+    label: "Find resource type",
     suggest: (text) => suggestTypes(capability.resources.has(text) ? "" : text, capability),
     onInput: (text) => {
       state.type = text.trim();

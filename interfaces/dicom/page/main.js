@@ -1,4 +1,5 @@
 // The page: the address after # says what is shown.
+import { present } from "../../page/presenting.js";
 import { account, requireSignIn } from "../../page/session.js";
 import { jobs, peers, quarantine, worklist } from "./lists.js";
 import { h } from "./parts.js";
@@ -24,8 +25,7 @@ async function show() {
     shown = [h("h1", {}, "Something went wrong"), h("p", { role: "alert" }, problem.message)];
   }
   if (own !== turn) return; // somebody went elsewhere meanwhile
-  main.replaceChildren(...shown);
-  main.setAttribute("aria-busy", "false");
+  present(shown);
   document.title = `${main.querySelector("h1").textContent} · DICOM`;
 }
 

@@ -1,3 +1,5 @@
+import { columnHead } from "../../page/dom.js";
+
 // Elements: h("p", { class: "quiet" }, "text", child). Text is always text, never markup.
 
 export function h(name, attributes = {}, ...children) {
@@ -16,7 +18,7 @@ export function table(headings, rows, nothing) {
   return h(
     "table",
     {},
-    h("thead", {}, h("tr", {}, headings.map((heading) => h("th", { scope: "col" }, heading)))),
+    h("thead", {}, h("tr", {}, headings.map(columnHead))),
     h("tbody", {}, rows.map(line)),
   );
 }

@@ -1,6 +1,6 @@
 // Destinations: their circuits, their queues, and letters that a person sends again or drops.
 
-import { h } from "../../page/dom.js";
+import { columnHead, h } from "../../page/dom.js";
 import { get, place, post } from "./calls.js";
 import { chip, when } from "./words.js";
 
@@ -60,7 +60,7 @@ function table(letters, again) {
         "table",
         { class: "log" },
         h("caption", { class: "offscreen" }, "Messages to destinations"),
-        h("thead", {}, h("tr", {}, ["Message", "To", "State", "Of", "Changed", "Reason", ""].map((word) => h("th", { scope: "col" }, word)))),
+        h("thead", {}, h("tr", {}, ["Message", "To", "State", "Of", "Changed", "Reason", ""].map(columnHead))),
         h(
           "tbody",
           {},

@@ -1,6 +1,7 @@
 // Starts the page of HL7 v2 messages and shows the place that the URL names: the log, a message, the destinations.
 
 import { h } from "../../page/dom.js";
+import { present } from "../../page/presenting.js";
 import { account, requireSignIn } from "../../page/session.js";
 import { destinationsView } from "./destinations.js";
 import { logView } from "./log.js";
@@ -23,8 +24,7 @@ async function show() {
     content = [h("h1", { tabindex: "-1" }, "Something went wrong"), h("p", { class: "error" }, problem.message)];
   }
   if (turn !== shown) return;
-  main.replaceChildren(...[content].flat(Infinity).filter(Boolean));
-  main.setAttribute("aria-busy", "false");
+  present(content);
   document.title = `${main.querySelector("h1")?.textContent ?? "Messages"} · HL7 v2`;
 }
 

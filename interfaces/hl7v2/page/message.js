@@ -61,13 +61,13 @@ function resources(message) {
     { class: "made" },
     message.links.slice(0, MOST_RESOURCES).map((link) => {
       const [type, id] = link.split("/");
-      const detail = h("details", {}, h("summary", {}, h("a", { href: place(`${type}/${id}`) }, type), ` ${id}`));
+      const detail = h("details", {}, h("summary", {}, "content"));
       detail.addEventListener("toggle", async () => {
         if (!detail.open || detail.childElementCount > 1) return;
         const found = await resource(link.includes("_history") ? link : `${type}/${id}`);
         detail.append(h("pre", {}, found ? JSON.stringify(found, null, 2) : "It is not there any more."));
       });
-      return h("li", {}, detail);
+      return h("li", {}, h("a", { href: place(`${type}/${id}`) }, `${type} ${id}`), detail);
     }),
   );
   return h(

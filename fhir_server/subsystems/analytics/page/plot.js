@@ -23,7 +23,7 @@ export function plot({ months, target, unit, title }, choose) {
     const shown = value === null ? `${month}: no value` : `${month}: ${number(value)} ${unit}`;
     const column = s(
       "g",
-      { class: `column ${met === true ? "met" : met === false ? "missed" : ""}`, tabindex: "0", role: "button", "aria-label": shown },
+      { class: `column ${met === true ? "met" : met === false ? "missed" : ""}`, tabindex: "0", role: "link", "aria-label": shown },
       s("title", {}, shown),
       s("rect", { x: at * wide, y: 0, width: wide, height: HEIGHT, class: "touch" }),
       s("rect", {

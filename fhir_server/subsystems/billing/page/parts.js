@@ -19,6 +19,13 @@ export const traced = (reference, text = "trace") => h("a", { href: `#/trace/${e
 
 export const claimLink = (id) => (id ? h("a", { href: `#/claims/${encodeURIComponent(id)}` }, id) : "");
 
+/** What a person answers to a question; one that is called off does nothing. */
+export function reason(question = "Why?") {
+  const answer = window.prompt(question);
+  if (answer === null) throw new Error("Nothing was done.");
+  return answer;
+}
+
 /** A button that calls, tells a refusal beside itself, and then goes on. */
 export function button(label, call, then = () => location.reload()) {
   const told = h("span", { role: "status" });

@@ -3,7 +3,7 @@
 import { h } from "../../page/dom.js";
 import { ask, grid } from "../../page/screen.js";
 import { calls } from "./calls.js";
-import { amount, button, claimLink, resource, traced } from "./parts.js";
+import { amount, button, claimLink, reason, resource, traced } from "./parts.js";
 
 const METHODS = ["cash", "card", "check", "transfer"];
 const MONEY = { required: true, inputmode: "decimal", placeholder: "0.00" };
@@ -63,8 +63,6 @@ export async function account(id) {
     paymentTable(done, false),
   ];
 }
-
-const reason = () => window.prompt("Why?") ?? "";
 
 /** What was posted, then the account anew. */
 function told(answer) {

@@ -3,7 +3,7 @@
 import { h } from "../../page/dom.js";
 import { ask, grid } from "../../page/screen.js";
 import { calls } from "./calls.js";
-import { amount, button, claimLink, resource, traced } from "./parts.js";
+import { amount, button, claimLink, reason, resource, traced } from "./parts.js";
 
 const head = (text) => h("h1", { tabindex: "-1" }, text);
 
@@ -107,14 +107,14 @@ export async function claim(id) {
 
 export async function files() {
   const found = (await calls.get("files")).files;
-  const field = h("textarea", { class: "file mono", "aria-label": "Text of an X12 file", spellcheck: "false" });
-  const told = h("p", { role: "status" });
-  const load = button("Load", () => calls.post("files", { content: field.value }), (answer) => {
-    told.textContent = answer.problems.length ? `Set aside: ${answer.problems.join("; ")}` : `${answer.kind} ${answer.control} is taken.`;
+  const text = { rows: 6, required: true, class: "mono", spellcheck: "false" };
+  const load = ask([["content", "A payer's file: 835, 999, TA1, 277CA, 271, 277", text]], "Load", async (values) => {
+    const { problems, kind, control } = await calls.post("files", values);
+    return problems.length ? `Set aside: ${problems.join("; ")}` : `${kind} ${control} is taken.`;
   });
   return [
     head("Files"),
-    h("div", { class: "card" }, h("label", {}, "A payer's file: 835, 999, TA1, 277CA, 271, 277", field), load, told),
+    load,
     grid(
       ["File", "Kind", "Control", "Way", "State", "Amount", "Came", "Why", ""],
       found.map((each) => [resource(`DocumentReference/${each.id}`), each.kind, each.control, each.outgoing ? "sent" : "came", each.state, each.cents ? amount(each.cents) : "", each.loaded.slice(0, 16), each.problem, [
@@ -143,8 +143,6 @@ export async function journal() {
   const { entries } = await calls.get("journal");
   return [head("Journal"), h("p", {}, h("a", { href: calls.file("journal.csv") }, "All of it as CSV")), entryTable(entries)];
 }
-
-const reason = (question = "Why?") => window.prompt(question) ?? "";
 
 /** The patient's agreement, which only what is the provider's to bear (CO) needs. */
 const agreement = (item) => (item.reasons.includes("CO-") ? reason("Where is the patient's agreement kept?") : "");
