@@ -23,6 +23,7 @@ def _run() -> None:
 
     from fhir_server.commands.program import app
     from fhir_server.core.errors import FhirError
+    from fhir_server.core.full_disk import FULL
 
     try:
         app(prog_name="hms")
@@ -34,7 +35,8 @@ def _run() -> None:
         raise SystemExit(1) from None
     except OSError as problem:  # of a file that the command line names, or a disk that is full
         where = f"{problem.filename}: " if problem.filename else ""
-        print(f"hms: {where}{problem.strerror or problem}.", file=sys.stderr)
+        then = " Make room on the disk, and give the command again." if problem.errno in FULL else ""
+        print(f"hms: {where}{problem.strerror or problem}.{then}", file=sys.stderr)
         raise SystemExit(1) from None
     except sqlite3.Error as problem:
         print(f"hms: A file of the data folder can't be used: {problem}.", file=sys.stderr)

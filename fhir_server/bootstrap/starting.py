@@ -33,7 +33,7 @@ from fhir_server.operations.bulk.imports import Imports
 from fhir_server.operations.bulk.sources import Sources
 from fhir_server.security.audit.kept import audited
 from fhir_server.security.policies import PolicyFile
-from fhir_server.storage.sqlite.database import RESTORING
+from fhir_server.storage.sqlite.database import FILE_NAME, RESTORING, prepare
 from fhir_server.subscriptions.checking import require_usable
 from fhir_server.subscriptions.operations import Operations
 from fhir_server.subscriptions.parts import JOBS as SUBSCRIPTIONS
@@ -82,6 +82,8 @@ async def start(
     if settings.mongodb_url and settings.encryption_keys:
         raise error("value", "MongoDB keeps documents that it can read; encryption_keys is for the embedded store. Use "
                     "MongoDB's own encryption at rest.")  # fmt: skip
+    if not settings.mongodb_url:
+        prepare(settings.data / FILE_NAME)  # the first to open a file there, as it tells what is wrong with the folder
     opened = contextlib.AsyncExitStack()
     try:
         return await _start(settings, clock, opened, lasting)

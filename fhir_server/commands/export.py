@@ -13,6 +13,7 @@ import typer
 
 from fhir_server.commands.options import Config, Data, Server
 from fhir_server.core.configuration import load as load_settings
+from fhir_server.core.errors import error
 
 if TYPE_CHECKING:
     from fhir_server.client import FhirClient
@@ -68,7 +69,10 @@ async def _types(server: FhirClient) -> list[str]:
 
 
 async def _write(server: FhirClient, type: str, file: Path) -> int:
-    """Writes beside and renames, so that a file that is there is whole; no file for a type without resources."""
+    """Writes beside and renames, so that a file that is there is whole; no file for a type without resources.
+
+    FhirError "unavailable" where it can't be written, for lack of room too.
+    """
     part = file.with_name(file.name + ".part")
     count = 0
     try:
@@ -80,6 +84,8 @@ async def _write(server: FhirClient, type: str, file: Path) -> int:
             part.replace(file)
         else:
             file.unlink(missing_ok=True)
+    except OSError as problem:
+        raise error("unavailable", f"{file} can't be written: {problem.strerror or problem}.") from problem
     finally:
         part.unlink(missing_ok=True)
     return count

@@ -11,7 +11,7 @@ from typing import Any
 from fhir_server.api import Request
 from fhir_server.client import FhirClient
 from fhir_server.codec import json
-from fhir_server.core.errors import FhirError
+from fhir_server.core.errors import FhirError, error
 from fhir_server.definitions import Definitions
 from fhir_server.loading.sources import Document, Passed, Progress, Refusal, documents
 from fhir_server.loading.units import Unit, units
@@ -19,6 +19,7 @@ from fhir_server.loading.units import Unit, units
 FIRST = ("hospitalInformation", "practitionerInformation")  # Synthea's bundles that the patients' refer to, in order
 RETRIED = 1000  # refused units that are kept, to be tried again once the others are loaded
 STOPPING = (401, 429, 503)  # statuses after which going on makes no sense
+FULL = 507  # that of what there is no room for, alone or as an entry
 
 
 @dataclass
@@ -56,7 +57,7 @@ class Loader:
         self._again: list[tuple[Unit, Refusal]] = []
 
     async def load(self, paths: Sequence[Path], progress: Progress = lambda count: None) -> Report:
-        """Loads everything in these files and folders; FhirError where the server is away or asks for a login.
+        """Loads everything in these files and folders; FhirError where the server is away, full, or asks for a login.
 
         What others refer to goes first: Synthea's hospitals and practitioners by name; for everything else, units that
         are refused are tried again once the rest is loaded, as long as that helps.
@@ -118,6 +119,8 @@ class Loader:
         except FhirError as problem:
             if problem.status in STOPPING:
                 raise
+            if problem.status == FULL:
+                raise self._full() from problem
             self._put_off(unit, Refusal(unit.name, _said(problem)))
             return
         loaded = 0
@@ -125,11 +128,17 @@ class Loader:
         for name, entry, answer in zip(unit.names, unit.bundle["entry"], answers, strict=True):
             if answer["response"]["status"].startswith("2"):
                 loaded += 1
+            elif answer["response"]["status"].startswith(str(FULL)):
+                raise self._full()
             else:
                 alone = Unit(name, {**unit.bundle, "entry": [entry]}, [name])
                 self._put_off(alone, Refusal(name, _outcome(answer["response"])))
         self._report.loaded += loaded
         self._on_loaded(loaded)
+
+    def _full(self) -> FhirError:
+        before = f"{self._report.loaded} resources were loaded before"
+        return error("no-store", f"The server's disk is full; {before}. Load again when there is room.")
 
     def _put_off(self, unit: Unit, refusal: Refusal) -> None:
         if len(self._again) < RETRIED:

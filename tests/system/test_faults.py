@@ -285,6 +285,27 @@ def test_a_read_only_data_folder_is_told_at_the_start(disk: Disk) -> None:
     assert "can't be written" in refused(disk.path / "new")
 
 
+@pytest.mark.parametrize("command", ["info", "check", "export", "reindex"])
+def test_a_command_on_a_read_only_data_folder_names_it_in_a_line(disk: Disk, command: str, tmp_path: Path) -> None:
+    with serving(disk.path / "data"):
+        pass
+    disk.read_only()
+    folder = [tmp_path / "out"] if command == "export" else []
+    said = hms(command, *folder, "--data", disk.path / "data", code=1)
+    assert f"{disk.path / 'data'} can't be written" in said.splitlines()[-1], said
+
+
+def test_a_load_and_an_export_without_room_end_with_a_line(disk: Disk, tmp_path: Path) -> None:
+    patients = [{"resourceType": "Patient", "id": f"p{n}", "name": [{"text": f"{n:01000}"}]} for n in range(3000)]
+    (tmp_path / "in.ndjson").write_text("\n".join(map(json.dumps, patients)))
+    hms("load", tmp_path / "in.ndjson", "--data", tmp_path / "data")
+    disk.fill()
+    said = hms("load", tmp_path / "in.ndjson", "--data", disk.path / "data", code=1)
+    assert "disk is full" in said and "Load again" in said and "refused" not in said, said[:2000]
+    said = hms("export", disk.path / "out", "--data", tmp_path / "data", code=1)
+    assert said == f"hms: {disk.path}/out/Patient.ndjson can't be written: No space left on device.\n"
+
+
 def test_subsystems_that_find_the_disk_full_say_so_in_a_line_and_start_once_there_is_room(disk: Disk) -> None:
     with serving(disk.path / "data"):
         pass

@@ -105,7 +105,8 @@ def _execute(connection: sqlite3.Connection, statements: str) -> None:
 
 
 def _unwritable(folder: Path, problem: Exception) -> FhirError:
-    return error("unavailable", f"The data folder {folder} can't be written: {problem}. Name another.")
+    why = getattr(problem, "strerror", None) or problem
+    return error("unavailable", f"The data folder {folder} can't be written: {why}. Name another.")
 
 
 def sealed_already(path: Path) -> bool:
