@@ -26,8 +26,11 @@ export function reason(question = "Why?") {
   return answer;
 }
 
+/** Shows the place anew, where the reader stays at the control that was used. */
+export const anew = () => window.dispatchEvent(new HashChangeEvent("hashchange"));
+
 /** A button that calls, tells a refusal beside itself, and then goes on. */
-export function button(label, call, then = () => location.reload()) {
+export function button(label, call, then = anew) {
   const told = h("span", { role: "status" });
   const made = h(
     "button",

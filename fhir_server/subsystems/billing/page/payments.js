@@ -3,7 +3,7 @@
 import { h } from "../../page/dom.js";
 import { ask, grid } from "../../page/screen.js";
 import { calls } from "./calls.js";
-import { amount, button, claimLink, reason, resource, traced } from "./parts.js";
+import { amount, anew, button, claimLink, reason, resource, traced } from "./parts.js";
 
 const METHODS = ["cash", "card", "check", "transfer"];
 const MONEY = { required: true, inputmode: "decimal", placeholder: "0.00" };
@@ -66,7 +66,7 @@ export async function account(id) {
 
 /** What was posted, then the account anew. */
 function told(answer) {
-  setTimeout(() => window.dispatchEvent(new HashChangeEvent("hashchange")), 1500);
+  setTimeout(anew, 1500);
   return `Posted: ${answer.details.map((each) => `${each.amount} ${each.type === "advance" ? "as a credit" : `on ${each.invoice}`}`).join(", ")}.`;
 }
 
