@@ -78,8 +78,8 @@ class Checker:
         """FhirError not-found where a required profile is not known, unprocessable where it can't be used."""
         for url in self._settings.required_profiles:
             if self.validator.registry.tree(url) is None:
-                text = f"The setting required_profiles names {url}, which is not known here: install its package by hms packages install."
-                raise error("not-found", text)
+                where = "which is not known here: install its package by hms packages install"
+                raise error("not-found", f"The setting required_profiles names {url}, {where}.")
 
     def check(self, resource: Json) -> list[Issue]:
         """The issues of a resource that is to be stored, [] for none; one of severity error is a refusal."""
