@@ -19,6 +19,7 @@ from fhir_server.storage.changes.parts import positions_of
 from fhir_server.storage.changes.projector import LEASE, Prepare
 from fhir_server.storage.changes.reading import Extract, Reading, VersionReads
 from fhir_server.storage.changes.waiting import Waiting
+from fhir_server.storage.elastic.asking import Asking
 from fhir_server.storage.elastic.checking import IndexCheck
 from fhir_server.storage.elastic.digests import Parameters
 from fhir_server.storage.elastic.failures import advice, told
@@ -139,12 +140,13 @@ class ElasticEngine:
             if generation is None:
                 return IndexState(self._missing())
             body: dict[str, Any] = {"size": 0, "query": {"exists": {"field": "problem"}}, "track_total_hits": True}
-            answer = await self._client.options(request_timeout=PATIENCE).search(index=generation.name, body=body)
+            asking = Asking(self._client.options(request_timeout=PATIENCE), generation.name)
+            problems = (await asking.search(body))["hits"]["total"]["value"]
         except (ApiError, TransportError) as problem:
             return IndexState(f"it can't be asked: {advice(problem)}")
         behind = await lag(self._feed, generation.consumer, self._clock)
         parts = await positions_of(self._feed, generation.consumer, self._feeders)
-        return IndexState("", generation.name, *behind, answer["hits"]["total"]["value"], parts)
+        return IndexState("", generation.name, *behind, problems, parts)
 
     def _missing(self) -> str:
         """Why there is no index to ask."""

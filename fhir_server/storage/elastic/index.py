@@ -95,7 +95,7 @@ class ElasticSearchIndex:
         async def work() -> dict[str, int]:
             body = {"size": 0, "aggs": {"types": {"terms": {"field": "type", "size": TYPES}}}}
             generation = await self._serving()
-            answer = await self._generations.client.search(index=generation.name, body=body)
+            answer = await Asking(self._client, generation.name).search(body)
             buckets = answer["aggregations"]["types"]["buckets"]
             found = {bucket["key"]: bucket["doc_count"] for bucket in buckets if bucket["key"] != UNIT_TYPE}
             return dict(sorted(found.items()))

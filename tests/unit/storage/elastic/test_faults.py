@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from fhir_server.core.errors import FhirError
-from fhir_server.core.query import EVERYTHING, Query
+from fhir_server.core.query import EVERYTHING, Has, Query
 from fhir_server.storage.elastic import asking, engine, writing
 from tests.backends.proxy import Proxy
 from tests.unit.storage.elastic.house import House, ready
@@ -328,3 +328,25 @@ def test_of_searches_that_find_it_back_at_one_time_none_takes_the_index_for_comp
         return [page.warnings != () for page in pages]
 
     assert run(work, wait=0.2) == [True] * 3
+
+
+def test_no_search_is_answered_in_part(run):
+    async def work(house):
+        await ready(house)
+        transport = house.engine.generations.client.transport
+        perform, asked = transport.perform_request, []
+
+        async def noted(method, target, **more):
+            asked.append(target)
+            return await perform(method, target, **more)
+
+        transport.perform_request = noted  # one node has no shard that could be missing
+        await house.ids(Has("Observation", ("subject",), EVERYTHING))
+        await house.index.count(["Patient"], EVERYTHING)
+        await house.index.counts()
+        await house.engine.state()
+        return [target for target in asked if "/_search" in target]
+
+    searches = run(work)
+    assert len(searches) >= 4
+    assert all("allow_partial_search_results=false" in target for target in searches), searches
