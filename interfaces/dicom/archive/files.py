@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
+
+import structlog
 
 from fhir_server.core.errors import FhirError, Issue, error
 
 Bytes = bytes | bytearray | memoryview
 Update = Callable[[Bytes], object]  # of a digest
+
+log = structlog.get_logger("dicom")
 
 
 class Torn(FhirError):
@@ -17,6 +23,16 @@ class Torn(FhirError):
 
     def __init__(self, what: str = "A file of the archive") -> None:
         told = f"{what} is gone, or not as it was kept; restore it from a backup."
+        super().__init__("unavailable", [Issue("error", "transient", told)])
+
+
+class Away(FhirError):
+    """The place where the files are does not answer, or refuses: of no file is that any proof that it is lost."""
+
+    def __init__(self) -> None:
+        told = (
+            "The object store of dicom_storage does not answer, or refuses; the server's log says why. Try again later."
+        )
         super().__init__("unavailable", [Issue("error", "transient", told)])
 
 
@@ -90,8 +106,23 @@ class FileStore(Protocol):
         ...
 
 
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Away for whatever a store's own libraries fail with, but for what is not there."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except Exception as problem:
+        log.error("the object store of DICOM files failed", problem=f"{type(problem).__name__}: {problem}")
+        raise Away from problem
+
+
 class ObjectFiles:
-    """Files in an object store by its fsspec URL, such as s3://bucket/dicom; the store decides what is durable."""
+    """Files in an object store by its fsspec URL, such as s3://bucket/dicom; the store decides what is durable.
+
+    Away from every call that it does not answer.
+    """
 
     def __init__(self, url: str) -> None:
         import fsspec
@@ -112,7 +143,13 @@ class ObjectFiles:
     def read(self, digest: str, start: int = 0, length: int = -1) -> bytes:
         """Bytes of a file."""
         end: Any = None if length < 0 else start + length
-        return self._system.cat_file(self._path(digest), start=start, end=end)
+        with _asking():
+            try:
+                return self._system.cat_file(self._path(digest), start=start, end=end)
+            except OSError as problem:
+                if problem.errno == errno.EINVAL and start:  # S3 has an error for what a file calls its end
+                    return b""
+                raise
 
     def local(self, digest: str) -> Path | None:
         """None: it is elsewhere."""
@@ -120,16 +157,20 @@ class ObjectFiles:
 
     def has(self, digest: str) -> bool:
         """Whether a file is there."""
-        return self._system.exists(self._path(digest))
+        with _asking():
+            return self._system.exists(self._path(digest))
 
     def delete(self, digest: str) -> None:
         """Removes a file."""
         if self.has(digest):
-            self._system.rm_file(self._path(digest))
+            with _asking():
+                self._system.rm_file(self._path(digest))
 
     def digests(self, since: float = 0) -> Iterator[str]:
         """Every file, whenever it changed: object stores list by name."""
-        for path in self._system.find(self._folder):
+        with _asking():
+            found = self._system.find(self._folder)
+        for path in found:
             name = str(path).rpartition("/")[2]
             if name.endswith(".dcm"):
                 yield name[:-4]
@@ -163,9 +204,10 @@ class _ObjectWriting:
 
     def keep(self, digest: str, study: str) -> bool:
         path = self._path(digest)
-        if self._system.exists(path):
-            return False
-        self._system.pipe_file(path, bytes(self._bytes))
+        with _asking():
+            if self._system.exists(path):
+                return False
+            self._system.pipe_file(path, bytes(self._bytes))
         return True
 
     def discard(self) -> None:

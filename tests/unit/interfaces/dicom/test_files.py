@@ -7,13 +7,19 @@ from pathlib import Path
 import pytest
 
 from fhir_server.core.errors import FhirError
+from fhir_server.core.settings import Settings
 from fhir_server.security.encryption import DataKeys, MasterKeys
 from fhir_server.security.encryption.master_keys import add_key, keep_newest
 from interfaces.dicom.archive import digests
-from interfaces.dicom.archive.files import ObjectFiles, Torn
+from interfaces.dicom.archive.archive import Archive
+from interfaces.dicom.archive.files import Away, ObjectFiles, Torn
 from interfaces.dicom.archive.flushing import writes_past_the_cache
+from interfaces.dicom.archive.instances import file_of, instances
 from interfaces.dicom.archive.local_files import BUFFER, DIRECT, LocalFiles
 from interfaces.dicom.archive.sealed_files import BLOCK, HEAD, TAG, SealedFiles
+from interfaces.dicom.work.commitment import report
+from tests.system.dicom.conftest import free_port
+from tests.system.dicom.images import encoded, image
 
 
 @pytest.fixture(params=["folder", "object store"])
@@ -49,6 +55,24 @@ def test_what_is_put_is_read_whole_and_in_parts(kept):
     digest, new = put(kept, b"0123456789")
     assert new and kept.read(digest) == b"0123456789" and kept.read(digest, 2, 3) == b"234"
     assert put(kept, b"0123456789") == (digest, False)
+
+
+def test_an_object_store_that_is_away_is_no_proof_that_a_file_is_lost(tmp_path):
+    settings = Settings(data=tmp_path, dicom_reserve_mb=0, dicom_fsync=False, dicom_storage=f"memory://{tmp_path.name}")
+    archive, made = Archive(settings), image(StudyInstanceUID="1.2.7")
+    archive.receive(encoded(made), transfer_syntax=str(made.file_meta.TransferSyntaxUID))
+    archive.files = ObjectFiles(f"webhdfs://127.0.0.1:{free_port()}/dicom")
+    [row] = instances(archive.reading, {"0020000D": "1.2.7"})
+    for asked in (
+        lambda: archive.receive(encoded(image()), transfer_syntax=str(made.file_meta.TransferSyntaxUID)),
+        lambda: file_of(archive, row),
+        lambda: report(archive, "1.2.3", [[made.SOPClassUID, made.SOPInstanceUID]]),
+    ):
+        with pytest.raises(Away, match="does not answer") as told:
+            asked()
+        assert told.value.status == 503 and "127.0.0.1" not in str(told.value)
+    assert archive.reading.all("event", {"kind": "lost"}) == []
+    archive.close()
 
 
 @pytest.mark.parametrize("direct", [True, False])
