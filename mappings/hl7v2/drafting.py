@@ -17,6 +17,7 @@ from mappings.hl7v2.primitives import date_time, zone_of
 from mappings.hl7v2.putting import Traced
 from mappings.hl7v2.source import Message, Segment
 from mappings.hl7v2.tables import Tables
+from mappings.hl7v2.texts import read_texts
 
 
 class Draft:
@@ -91,6 +92,8 @@ def draft(message: Message, tables: Tables, *, zone: str = "Z", trace: bool = Fa
     rule made. FhirError "not-supported" for a message that no table has."""
     structure = structure_of(message, tables)
     made = Draft(message, structure, zone)
+    for segment in message.segments:
+        read_texts(segment)
     root = message.grouped(structure, tables.structures[structure])
     separators = "".join(made.header.fields[1:3])
     applier = Applier(tables, made.zone, made.traced if trace else None, separators)

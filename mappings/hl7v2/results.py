@@ -25,6 +25,7 @@ def finish_observation(draft: Draft, node: Node, tables: Tables) -> None:
     segment: Segment | None = node.segments.get("OBX")
     if segment is None:
         return
+    _drop_empty_components(node)
     valued = "component" in node.items or any(name.startswith("value") for name in node.items)
     _put_value(draft, node, segment, valued)
     _settle_quantity(node, segment)
@@ -72,6 +73,13 @@ def _settle_quantity(node: Node, segment: Segment) -> None:
         text = " ".join(one for component in values[0] for one in component if one not in ("", NULL))
         if text:
             node.put("valueString", f"{text} {segment.value(6)}".strip())
+
+
+def _drop_empty_components(node: Node) -> None:
+    """Repetitions of a type that no component can hold: OBX-5 is text then."""
+    components = node.items.get("component")
+    if isinstance(components, dict) and not any(choices(one, "value") for one in components.values()):
+        del node.items["component"]
 
 
 def _finish_components(node: Node, segment: Segment) -> None:

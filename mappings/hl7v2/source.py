@@ -28,6 +28,10 @@ class Segment(Protocol):
         """A field's values, [] for an empty or absent field."""
         ...
 
+    def take_as_text(self, field: int, lines: bool = False) -> None:
+        """Reads a field as text without components; lines: its repetitions are the lines of one."""
+        ...
+
     def value(self, field: int, repetition: int = 1, component: int = 1, subcomponent: int = 1) -> str:
         """One value, "" where there is none."""
         ...

@@ -150,6 +150,21 @@ class Segment:
             return parsed[field]
         return self._one(field) if parsed is _TOO_MANY else _NO_FIELD
 
+    def take_as_text(self, field: int, lines: bool = False) -> None:
+        """Reads a field of a type without components (ST, TX, FT) as what it is: separators in it that no escape stands
+        for are its characters. lines: its repetitions are the lines of one text (2.9, 2.A.79)."""
+        raw, delimiters = self.raw(field), self._encoding.delimiters
+        marks = (delimiters.component, delimiters.subcomponent, delimiters.repetition if lines else "")
+        if not any(mark and mark in raw for mark in marks):
+            return
+        texts = []
+        for repetition in self.repetitions(field):
+            components = [delimiters.subcomponent.join(one).rstrip(delimiters.subcomponent) for one in repetition]
+            texts.append(delimiters.component.join(components).rstrip(delimiters.component))
+        parsed = self._parsed
+        if parsed is not None and field < len(parsed):
+            parsed[field] = [[["\n".join(texts)]]] if lines else [[[text]] for text in texts]
+
     def _parse(self) -> list[Field]:
         """All fields at once, as most are read if one is; not so where there are very many."""
         fields = self._fields if self._fields is not None else self.fields

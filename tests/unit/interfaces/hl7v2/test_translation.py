@@ -344,3 +344,27 @@ async def test_a_susceptibility_is_of_the_organism_of_its_order_in_an_accession(
         result = await hospital.one("Observation", code=placer)
         organism = await hospital.reader.read(result["derivedFrom"][0]["reference"])
         assert f"/{culture_of}/" in organism["identifier"][0]["value"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "kept"),
+    [
+        ("TX", "Smith & Jones, T<38 ^ stable", "Smith & Jones, T<38 ^ stable"),
+        ("ST", "A & B^^", "A & B"),
+        ("", "x^y", "x^y"),
+        ("TX", "one~two & three~~four", "one\ntwo & three\n\nfour"),
+        ("FT", "a\\.br\\b~c\\T\\d", "a\nb\nc&d"),
+        ("XPN", "Doe^J~Roe^K", "Doe J\nRoe K"),
+    ],
+)
+async def test_a_text_is_kept_whole(hospital, kind, written, kept):
+    await hospital.send("ORU^R01", pid(), "OBR|1||F1|A^a^L|||20240101" + "|" * 18 + "F",
+                        f"OBX|1|{kind}|B^b^L||{written}||||||F", "NTE|1||Call Dr. X & Y^Z~again")  # fmt: skip
+    found = await hospital.one("Observation")
+    assert (found["valueString"], "component" in found) == (kept, False)
+    assert "Call Dr. X & Y^Z" in found["note"][0]["text"]
+
+
+async def test_several_values_of_a_string_are_several(hospital):
+    await hospital.send("ORU^R01", pid(), "OBR|1||F1|A^a^L|||20240101", "OBX|1|ST|B^b^L||a & b~c||||||F")
+    assert [one["valueString"] for one in (await hospital.one("Observation"))["component"]] == ["a & b", "c"]
