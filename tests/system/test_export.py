@@ -83,6 +83,22 @@ async def test_a_group_has_its_members_only(fhir: Fhir):
     assert found == {"Patient": ["a", "b"], "Observation": OBSERVATIONS[:6]}
 
 
+@pytest.mark.parametrize(
+    ("said", "patients"),
+    [
+        ({"period": {"end": "2020-01-01"}}, ["b"]),
+        ({"period": {"start": "2099-01-01"}}, ["b"]),
+        ({"inactive": True}, ["b"]),
+        ({"period": {"start": "2020-01-01"}, "inactive": False}, ["a", "b"]),
+    ],
+)
+async def test_a_group_has_those_who_are_members_now(fhir: Fhir, said: dict, patients: list[str]):
+    await record(fhir)
+    member = [{"entity": {"reference": "Patient/a"}, **said}, {"entity": {"reference": "Patient/b"}}]
+    await fhir.create({"resourceType": "Group", "id": "of", "type": "person", "actual": True, "member": member})
+    assert await exported(fhir, "Group/of/$export?_type=Patient") == {"Patient": patients}
+
+
 async def test_a_group_has_the_members_of_groups_in_it_but_nobody_of_another_server(fhir: Fhir):
     await record(fhir)
     named = ["Group/inner", "http://elsewhere.test/fhir/Patient/a", "Patient/c"]

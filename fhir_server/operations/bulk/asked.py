@@ -13,6 +13,7 @@ from fhir_server.codec.summary import require_elements
 from fhir_server.core.errors import error
 from fhir_server.core.ports import Caller
 from fhir_server.core.query import Clause
+from fhir_server.interactions.access.scoped import is_now
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call
 from fhir_server.interactions.read import current
@@ -134,15 +135,16 @@ async def _patients(environment: Environment, call: Call, level: str) -> tuple[s
 
 
 async def _members(environment: Environment, call: Call) -> list[str]:
-    """The patients of this server that are in the group, or in a group that is in it; FhirError for one that is not
+    """The patients of this server that are in the group now, or in a group that is in it; FhirError for one that is not
     here."""
+    now = environment.clock()
     found: dict[str, None] = {}
     groups = [call.id]  # grows while it is walked
     for id in groups:
         group = decode((await current(environment, call.request, "Group", id)).body)
         for member in group.get("member", ()):
             local = parse_reference(member.get("entity", {}).get("reference", ""))
-            if local is None or member.get("inactive"):
+            if local is None or member.get("inactive") or not is_now(member.get("period", {}), now):
                 continue
             if local.type == "Patient":
                 found[local.id] = None
