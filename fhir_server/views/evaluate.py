@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from fhir_server.core.errors import error
+from fhir_server.core.errors import FhirError, error
 from fhir_server.definitions import Definitions
 from fhir_server.fhirpath import Environment, compile_path
 from fhir_server.fhirpath.parser import parse
@@ -63,7 +63,7 @@ class Evaluator:
         for select in selects:
             found = self._select(select, item, resource, index)
             if len(found) * len(rows) > MOST_ROWS:
-                raise error("too-costly", f"{_name(resource)} gives more than {MOST_ROWS} rows; iterate over less.")
+                raise _too_many(resource)
             rows = [{**row, **more} for row in rows for more in found]
             if not rows:
                 break
@@ -73,7 +73,9 @@ class Evaluator:
         if not select.iteration:
             return self._rows_of(select, item, resource, index)
         if select.iteration == "repeat":
-            items = list(itertools.islice(self._repeated(select.paths, item, resource), MOST_ROWS))
+            items = list(itertools.islice(self._repeated(select.paths, item, resource), MOST_ROWS + 1))
+            if len(items) > MOST_ROWS:
+                raise _too_many(resource)
         else:
             items = self._values(select.paths[0], item, resource, index)
         if not items and select.iteration == "forEachOrNull":
@@ -145,6 +147,10 @@ class Evaluator:
                 variables={**self.view.constants, ROW_INDEX: index}, joins_nothing=True
             )
         return found
+
+
+def _too_many(resource: Json) -> FhirError:
+    return error("too-costly", f"{_name(resource)} gives more than {MOST_ROWS} rows; iterate over less.")
 
 
 def _name(resource: Json) -> str:

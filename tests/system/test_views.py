@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from fhir_server.views import evaluate
 from tests.conftest import Fhir
 
 pytestmark = pytest.mark.anyio
@@ -107,6 +108,19 @@ async def test_calls_that_can_not_be_answered(fhir: Fhir, query: str, status: in
     answer = await fhir.get(f"$viewdefinition-run{query}")
     assert answer.status_code == status
     assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+async def test_a_repeat_that_finds_too_much_is_told_and_not_cut_short(fhir: Fhir, monkeypatch: pytest.MonkeyPatch):
+    questions = [{"linkId": str(n), "item": [{"linkId": f"{n}.{m}"} for m in range(3)]} for n in range(3)]
+    answers = {"resourceType": "QuestionnaireResponse", "id": "q", "status": "completed", "item": questions}
+    await fhir.create(answers)
+    view = {"resourceType": "ViewDefinition", "name": "items", "status": "active", "resource": "QuestionnaireResponse",
+            "select": [{"repeat": ["item"], "column": [{"name": "link", "path": "linkId"}]}]}  # fmt: skip
+    monkeypatch.setattr(evaluate, "MOST_ROWS", 12)
+    assert len((await fhir.post("$viewdefinition-run", view)).json()) == 12
+    monkeypatch.setattr(evaluate, "MOST_ROWS", 11)
+    answer = await fhir.post("$viewdefinition-run", view)
+    assert answer.status_code == 403 and "QuestionnaireResponse/q gives more than 11 rows" in answer.text
 
 
 async def test_several_values_in_one_column_name_the_resource(fhir: Fhir):
