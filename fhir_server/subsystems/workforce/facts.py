@@ -58,7 +58,7 @@ class Facts:
         body = bytes(change.resource)
         if change.type in ACTIVE:
             connection.execute("DELETE FROM activity WHERE type = ? AND id = ?", (change.type, change.id))
-            for practitioner, moment in _acts(change.type, decode(body)) if body else ():
+            for practitioner, moment in _acts(change.type, decode(body), self.zone) if body else ():
                 row = (change.type, change.id, practitioner, change.version, moment)
                 connection.execute("INSERT OR REPLACE INTO activity VALUES (?, ?, ?, ?, ?)", row)
         elif change.type in KEPT:
@@ -223,14 +223,14 @@ def _link(resource: Json) -> str:
             return ""
 
 
-def _acts(type: str, resource: Json) -> Iterator[tuple[str, int]]:
-    """Who did it, and when."""
+def _acts(type: str, resource: Json, zone: datetime.tzinfo) -> Iterator[tuple[str, int]]:
+    """Who did it, and when; a day without a time is one of a zone."""
     if resource.get("status") in ("entered-in-error", "cancelled", "not-done", "planned", "draft"):
         return
     when = _WHEN[type]
     given = resource.get(when) or resource.get(f"{when}DateTime") or resource.get(f"{when}Period")
     text = given.get("start") if isinstance(given, dict) else given
-    moment = reading.moment(text)
+    moment = reading.moment(text, zone)
     if moment is None:
         return
     parts = {"Encounter": [each.get("individual") for each in resource.get("participant", ())],

@@ -152,6 +152,16 @@ async def test_reports_of_compliance_and_performance(fhir: Fhir, tmp_path: Path)
     assert (anna["worked_hours"], anna["encounters"], anna["procedures"], anna["acts_per_hour"]) == (14, 1, 1, 0.14)
 
 
+async def test_what_was_done_on_a_day_is_of_the_month_of_that_day_at_the_hospital(fhir: Fhir, tmp_path: Path):
+    ward = await Ward(fhir, tmp_path, zone="America/New_York").open("anna")
+    await fhir.create({"resourceType": "Procedure", "status": "completed", "subject": {"reference": "Patient/p"},
+                       "performer": [{"actor": {"reference": "Practitioner/anna"}}],
+                       "performedDateTime": "2026-10-01"})  # fmt: skip
+    await ward.settle()
+    found = [(await ward.ask("GET", f"/performance/2026-{month}"))["roles"] for month in ("09", "10")]
+    assert [[each["procedures"] for each in roles] for roles in found] == [[], [1]]
+
+
 async def test_a_pause_within_a_shift_is_no_rest_that_was_too_short(fhir: Fhir, tmp_path: Path):
     ward = await Ward(fhir, tmp_path).open("anna")
     await ward.rota(days=1, shifts=[{"kind": "D", "at": "08:00", "hours": 9, "needed": 1}])

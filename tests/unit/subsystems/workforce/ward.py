@@ -36,9 +36,11 @@ def role(id: str, **others: Any) -> Json:
 class Ward:
     """A server with a ward of some nurses, and the workforce subsystem on a file of its own."""
 
-    def __init__(self, fhir: Fhir, folder: Path, trainings: Sequence[Training] = ()) -> None:
+    def __init__(
+        self, fhir: Fhir, folder: Path, trainings: Sequence[Training] = (), zone: str = "Europe/Berlin"
+    ) -> None:
         self.fhir = fhir
-        self.workforce = Workforce(folder / "workforce.sqlite", ZoneInfo("Europe/Berlin"), trainings=trainings)
+        self.workforce = Workforce(folder / "workforce.sqlite", ZoneInfo(zone), trainings=trainings)
         self.now = NOW
 
     async def open(self, *nurses: str) -> Ward:
