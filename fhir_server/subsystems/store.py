@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,14 @@ class SubsystemStore:
     """Writes are one at a time, from any thread; reads have a connection of their own and see what is committed.
 
     schema: CREATE statements, all with IF NOT EXISTS. A file of another layout is dropped with `drop` and made anew
-    from the feed: layout is a number that grows whenever the schema changes.
+    from the feed: layout is a number that grows whenever the schema changes. functions: of one argument, that its SQL
+    knows by their names.
     """
 
-    def __init__(self, file: Path, schema: str, layout: int) -> None:
+    def __init__(
+        self, file: Path, schema: str, layout: int, functions: Mapping[str, Callable[[Any], Any]] | None = None
+    ) -> None:
+        self._functions = functions or {}
         self._file = file
         self._schema = schema
         self._layout = layout
@@ -48,6 +52,9 @@ class SubsystemStore:
             self._writer.execute(f"PRAGMA user_version = {self._layout}")
         self._reader = _connect(self._file)
         self._reader.execute("PRAGMA query_only = ON")
+        for name, function in self._functions.items():
+            for connection in (self._writer, self._reader):
+                connection.create_function(name, 1, function, deterministic=True)
 
     def position(self) -> int:
         """How far in the feed the tables are, 0 for new ones."""

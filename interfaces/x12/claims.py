@@ -147,6 +147,10 @@ def adjustments(found: Sequence[Adjustment]) -> Iterator[Segment]:
 def _name(entity: str, party: Party, qualifier: str) -> Segment:
     person = bool(party.first) or entity in ("IL", "QC", "82", "71")
     id = text(party.id, 80)
+    if party.name and not text(party.name):
+        raise error(
+            "value", f"X12 has no letters but plain Latin ones: the name {party.name[:60]} must stand in these too."
+        )
     return segment("NM1", entity, "1" if person else "2", text(party.name, 60), text(party.first, 35), "", "", "",
                    qualifier if id else "", id if qualifier else "")  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from fhir_server.core.errors import FhirError
+from fhir_server.subsystems.billing.days import day_here
 from fhir_server.subsystems.billing.facts import identifier, known
 from fhir_server.subsystems.billing.items import close_items, open_item
 from fhir_server.subsystems.billing.models import NPI, TAX
@@ -122,7 +123,7 @@ def take_sent(connection: sqlite3.Connection, id: str, content: bytes, date: str
         "",
         "",
         0,
-        date[:10],
+        day_here(connection, date),
         date,
         "sent",
         "",

@@ -17,6 +17,7 @@ from fhir_server.subsystems.billing.models import CPT, FREQUENCY, NPI, PAYER_ID,
 from fhir_server.subsystems.billing.standing import standing
 from fhir_server.subsystems.store import SubsystemStore
 from interfaces.x12.shapes import ClaimAnswer, ClaimData, Line, LineAnswer, OtherPayer, Party, Place
+from interfaces.x12.values import text
 
 RELATIONSHIPS = {"self": "18", "spouse": "01", "child": "19", "parent": "G8", "common": "53", "other": "G8"}
 
@@ -199,13 +200,13 @@ def _rendering(store: Any, encounter: Json) -> Party | None:
         reference = participant.get("individual", {}).get("reference", "")
         found = known(store, reference) if "Practitioner/" in reference else None
         if found is not None and identifier(found, NPI):
-            name = (found.get("name") or [{}])[0]
+            name = _written(found)
             return Party(name.get("family", ""), " ".join(name.get("given", ())[:1]), identifier(found, NPI))
     return None
 
 
 def _person(patient: Json, member: str) -> Party:
-    name = (patient.get("name") or [{}])[0]
+    name = _written(patient)
     gender = {"male": "M", "female": "F"}.get(patient.get("gender", ""), "U")
     return Party(
         name.get("family", ""),
@@ -216,6 +217,12 @@ def _person(patient: Json, member: str) -> Party:
         born=_compact(patient.get("birthDate", "")),
         gender=gender,
     )
+
+
+def _written(person: Json) -> Json:
+    """The first name of a person that X12 has letters for, else the first one."""
+    names = person.get("name") or [{}]
+    return next((each for each in names if text(each.get("family", ""))), names[0])
 
 
 def _place(resource: Json) -> Place:

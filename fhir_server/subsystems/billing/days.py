@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import sqlite3
 
 from fhir_server.core.keys import instant
 from fhir_server.subsystems.billing.facts import Json
+
+DAY_OF = "day_of"  # the function of that name in the SQL of billing's store, in the hospital's zone
 
 
 def time_of(text: str, zone: datetime.tzinfo) -> datetime.datetime | None:
@@ -22,6 +25,11 @@ def by_clock(text: str, zone: datetime.tzinfo) -> str:
     """A FHIR time as the clocks of the hospital show it, with their offset; a date as it is."""
     at = time_of(text, zone)
     return at.isoformat(timespec="milliseconds") if at is not None else text
+
+
+def day_here(connection: sqlite3.Connection, text: str) -> str:
+    """The same, by the clocks of the hospital whose store it is."""
+    return connection.execute(f"SELECT {DAY_OF}(?)", (text,)).fetchone()[0]
 
 
 def day_of(text: str, zone: datetime.tzinfo) -> str:

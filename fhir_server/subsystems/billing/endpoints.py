@@ -178,6 +178,10 @@ async def journal(billing: Billing, call: Call) -> Answer:
 
 
 def _entries(billing: Billing, where: str = "", value: str = "") -> list[dict[str, Any]]:
+    if where == "claim":  # the lines of all that followed on one another name the first one
+        value = value.removeprefix("Claim/")
+        own = billing.store.row("SELECT root FROM claim WHERE id = ?", (value,))
+        value = own["root"] if own else value
     found = ledger.entries(billing.store, where, value)
     return [{**each, "date": by_clock(each["date"], billing.zone)} for each in found]
 

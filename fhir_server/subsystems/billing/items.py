@@ -10,6 +10,7 @@ import sqlite3
 from importlib import resources
 from typing import Any
 
+from fhir_server.subsystems.billing.days import day_here
 from fhir_server.subsystems.billing.models import SYSTEM
 
 Json = dict[str, Any]
@@ -68,7 +69,7 @@ def open_item(
     detail: what tells it apart from others about the same; id: where it is not made of kind, subject and detail.
     """
     id = id or id_of(kind, subject, detail)
-    deadline = (datetime.date.fromisoformat(date[:10]) + datetime.timedelta(days=days)).isoformat()
+    deadline = (datetime.date.fromisoformat(day_here(connection, date)) + datetime.timedelta(days=days)).isoformat()
     row = (id, kind, subject, patient, claim, cents, " ".join(codes), cause, date, deadline, text, "")
     connection.execute("INSERT OR IGNORE INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     connection.execute(

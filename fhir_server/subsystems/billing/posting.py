@@ -11,6 +11,7 @@ import sqlite3
 import zlib
 
 from fhir_server.subsystems.billing.acknowledging import acknowledge, take_eligibility, take_sent, take_status
+from fhir_server.subsystems.billing.days import day_here
 from fhir_server.subsystems.billing.facts import Connection, Json, ours, rows
 from fhir_server.subsystems.billing.items import close_items, open_item
 from fhir_server.subsystems.billing.received import Understood, text_of, understand
@@ -27,7 +28,8 @@ def take_file(connection: sqlite3.Connection, id: str, document: Json, date: str
         take_sent(connection, id, content, document.get("date", date))
         return
     found = understand(content)
-    row = [id, found.digest, 0, found.kind, found.control, found.sender, "", "", 0, date[:10], date, "", ""]
+    day = day_here(connection, date)
+    row = [id, found.digest, 0, found.kind, found.control, found.sender, "", "", 0, day, date, "", ""]
     subject = f"DocumentReference/{id}"
     replaced = replaced_by(document)
     first = connection.execute(
@@ -38,7 +40,7 @@ def take_file(connection: sqlite3.Connection, id: str, document: Json, date: str
     if first is not None:
         row[11:] = [
             "duplicate",
-            f"the same file came on {first['loaded'][:10]} as {first['id']}; it was not posted again",
+            f"the same file came on {day_here(connection, first['loaded'])} as {first['id']}; it was not posted again",
         ]
         open_item(connection, "duplicate", subject, date, row[12])
     connection.execute(f"INSERT INTO file VALUES ({', '.join('?' * 13)})", row)

@@ -17,6 +17,7 @@ from fhir_server.subsystems.billing import facts, output, posting, written
 from fhir_server.subsystems.billing.booking import book
 from fhir_server.subsystems.billing.charges import charged_in, of_another, propose, rules, services_of
 from fhir_server.subsystems.billing.claiming import NO_VISIT, diagnoses_of
+from fhir_server.subsystems.billing.days import DAY_OF, day_of
 from fhir_server.subsystems.billing.facts import Json, known, ours
 from fhir_server.subsystems.billing.items import close_items, id_of, open_item, take_task
 from fhir_server.subsystems.billing.links import ways
@@ -48,7 +49,9 @@ class Billing:
 
     def __init__(self, folder: Path, zone: datetime.tzinfo = datetime.UTC) -> None:
         self.zone = zone
-        self.store = SubsystemStore(folder / "billing.sqlite", SCHEMA, LAYOUT)
+        self.store = SubsystemStore(
+            folder / "billing.sqlite", SCHEMA, LAYOUT, {DAY_OF: lambda text: day_of(text, self.zone)}
+        )
         self.edits = Edits(folder / "billing-edits.sqlite")
         self.desk = asyncio.Lock()  # held while a payment is made, so that two do not pay the same
 

@@ -108,6 +108,11 @@ def test_letters_that_are_not_plain_are_spelled_out(name: str, written: str):
     assert f"NM1*IL*1*{written}*" in write(claim(subscriber=samples.Party(name, "Zoë", "M1", "MI", samples.PLACE)))
 
 
+def test_a_name_without_a_plain_letter_is_told_as_what_it_is():
+    with pytest.raises(FhirError, match="no letters but plain Latin ones: the name 山田"):
+        write(claim(subscriber=samples.Party("山田", "太郎", "M1", "MI", samples.PLACE)))
+
+
 @pytest.mark.parametrize(
     "text",
     [write(claim()), write(claim()).replace("NM1*85*2", "NM1*85*9"), write(claim()).replace("N3*1 Main St~\n", "", 1)],

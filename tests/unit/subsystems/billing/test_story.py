@@ -1,15 +1,21 @@
 """From a visit to a balanced journal, and what goes on after it."""
 
+import datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from fhir_server.core.errors import FhirError
+from fhir_server.subsystems.billing import actions, endpoints
 from fhir_server.subsystems.billing.fees import definitions
+from fhir_server.subsystems.endpoint import Call
 from interfaces.x12.acknowledgements import functional
 from interfaces.x12.reader import read
 from interfaces.x12.shapes import Envelope
 from tests.unit.subsystems.billing.story import (
     CPT,
     ICD10,
+    NOW,
     Story,
     answer,
     coded,
@@ -21,6 +27,7 @@ from tests.unit.subsystems.billing.story import (
 )
 
 pytestmark = pytest.mark.anyio
+NEXT = {"reference": "Encounter/next"}
 
 
 async def test_what_was_done_becomes_priced_charges_without_typing(story: Story):
@@ -99,6 +106,35 @@ async def test_a_denial_is_a_task_with_reasons_cause_and_deadline(story: Story):
     assert story.work() == [] and story.accounts() == {"receivable": 17549, "revenue": -17549}
     [again] = await story.send()
     assert ":7*" in again["text"].replace("11:B:7", "x:7") and "REF*F8*ICN77" in again["text"]
+
+
+@pytest.mark.parametrize(("zone", "days"), [("UTC", 14), ("Pacific/Kiritimati", 15)])
+async def test_deadlines_are_reckoned_from_the_day_that_it_is_at_the_hospital(story: Story, zone: str, days: int):
+    story.billing.zone = ZoneInfo(zone)
+    await story.claim()
+    await story.store(procedure(code="36415"))
+    [(opened, deadline)] = story.rows("SELECT opened, deadline FROM item")
+    day = datetime.date.fromisoformat
+    assert day(deadline) - day(opened[:10]) == datetime.timedelta(days)
+
+
+async def test_the_journal_of_a_claim_has_what_the_claims_before_it_posted(story: Story):
+    id = await story.follow(await story.claim(), "replace")
+    for claim in (id, f"Claim/{id}"):
+        answer = await endpoints.journal(story.billing, Call(story.fhir.server, NOW, "", {}, {"claim": claim}, {}))
+        assert [each["text"] for each in answer.content["entries"]] == ["claimed", f"replaced by {id}", "claimed"]
+
+
+async def test_a_name_in_plain_letters_goes_to_the_payer_before_one_that_x12_can_not_write(story: Story):
+    anna = (await story.fhir.get("Patient/anna")).json()
+    kanji = {"family": "山田", "given": ["花子"]}
+    await story.store(anna | {"name": [kanji, {"family": "Yamada", "given": ["Hanako"]}]})
+    await story.claim()
+    [sent] = await story.send()
+    assert "NM1*IL*1*Yamada*Hanako*" in sent["text"]
+    await story.store(anna | {"name": [kanji]}, encounter(id="next"), procedure("last", encounter=NEXT))
+    with pytest.raises(FhirError, match="the name 山田 must stand in these too"):
+        await actions.claim_encounter(story.billing, story.fhir.server, NEXT["reference"], NOW, "Berta")
 
 
 async def test_a_void_reverses_and_the_encounter_can_be_claimed_anew(story: Story):
