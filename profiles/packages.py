@@ -150,6 +150,17 @@ class PackageStore:
         _, body = max(found, key=lambda row: version_key(row[0]))
         return codec.parse(zstandard.decompress(body))
 
+    def kinds(self, url: str) -> list[str]:
+        """The types of the resources that packages have by this canonical URL, in any version."""
+        try:
+            with self._lock:
+                found = self._connection.execute(
+                    "SELECT DISTINCT type FROM conformance WHERE url = ?", (url,)
+                ).fetchall()
+        except UnicodeEncodeError:  # as in find()
+            return []
+        return [type for (type,) in found]
+
     def brought(self, name: str, version: str, types: Sequence[str]) -> list[Json]:
         """The resources of these types that a package brought; [] where it is not installed."""
         marks = ", ".join("?" * len(types))

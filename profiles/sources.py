@@ -24,6 +24,11 @@ class InstalledPackages:
         store = self._opened()
         return None if store is None else store.find(type, canonical)
 
+    def kinds(self, url: str) -> list[str]:
+        """The types of the resources that packages have by this canonical URL, in any version."""
+        store = self._opened()
+        return [] if store is None else store.kinds(url)
+
     def generation(self) -> int:
         """A number that changes with every installation and removal, by any process; 0 before the first."""
         store = self._opened()
@@ -84,6 +89,10 @@ class StoredProfiles:
         found = self._by_url.get((type, url))
         fitting = [each for each in (found or {}).values() if wanted in ("", each[0])]
         return decode(max(fitting, key=lambda each: version_key(each[0]))[1]) if fitting else None
+
+    def kinds(self, url: str) -> list[str]:
+        """The types of what is stored with this canonical URL, in any version."""
+        return [type for type in self.types if self._by_url.get((type, url))]
 
     def structures(self) -> Iterator[Json]:
         """Every StructureDefinition that is stored when it begins; another thread may follow the store meanwhile."""

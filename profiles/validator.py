@@ -161,6 +161,7 @@ class Validator:
             self.definitions,
             self.terminology,
             lambda inner, url, context: compiler.conforms(url, inner, "Resource", context),
+            compiler.registry.kinds,
             resource if resource.get("resourceType") == "Bundle" else None,
             self._known_answers(),
             stored,

@@ -201,6 +201,14 @@ class Catalog:
             entry.of and version in ("", entry.version) for _, entry in self.shipped.entries("CodeSystem", url)
         )
 
+    def has(self, type: str, url: str) -> bool:
+        """Whether a CodeSystem, ValueSet or ConceptMap with this URL is known, in any version."""
+        if self.shipped.entries(type, url):
+            return True
+        if type != "CodeSystem":
+            return self._resource(type, url, "") is not None
+        return self.grammar(url) is not None or any(s.systems(url) or s.has_supplement(url) for s in self._stores)
+
     def grammar(self, url: str) -> Grammar | None:
         """The grammar behind a code system that has one."""
         if url not in self._grammars and url in _GRAMMARS:

@@ -174,6 +174,10 @@ class Terminology:
         named = f": {' or '.join(list(systems)[:3])}" if systems else ""
         return f"{url} is a value set: write the code system that the code is of{named}"
 
+    def kinds(self, url: str) -> list[str]:
+        """The types of the terminology resources that have this canonical URL, in any version."""
+        return [type for type in TYPES if self.catalog.has(type, url)]
+
     def wrong_display(self, system: str, code: str, given: str) -> str:
         """The display of a code where the one that is given is none of its texts; "" where it is, or can't be told."""
         catalog = self.catalog

@@ -52,13 +52,16 @@ def base_of(entry: Json) -> str:
 class Surroundings:
     """What one validation shares: definitions, terminology, the entries of a Bundle, and what turned out unknown.
 
-    conforms(resource, profile URL, context) -> bool or None, for conformsTo(); answers: those of the terminology that
-    are known already, and where new ones are kept; stored: resources that references name by these texts.
+    conforms(resource, profile URL, context) -> bool or None, for conformsTo(); defined(URL) -> the types of the
+    definitions that have it; answers: those of the terminology that are known already, and where new ones are kept;
+    stored: resources that references name by these texts.
     """
 
     __slots__ = (
         "_bases",
+        "_defined",
         "_entries",
+        "_kinds",
         "answers",
         "bound",
         "bundle",
@@ -77,6 +80,7 @@ class Surroundings:
         definitions: Definitions,
         terminology: Terminology | None,
         conforms: Callable[[Json, str, Context], bool | None],
+        defined: Callable[[str], set[str]],
         bundle: Json | None,
         answers: Answers,
         stored: Mapping[str, Json],
@@ -84,6 +88,8 @@ class Surroundings:
         self.definitions = definitions
         self.terminology = terminology
         self.conforms = conforms
+        self._defined = defined
+        self._kinds: dict[str, set[str]] = {}
         self.bundle = bundle
         self.answers = answers
         self.stored = stored
@@ -157,6 +163,13 @@ class Surroundings:
             ask = getattr(self.terminology, "no_code_system", None)
             systems[system] = "" if ask is None else ask(system)
         return systems[system]
+
+    def kinds(self, url: str) -> set[str]:
+        """The types of the resources that have a canonical URL, in any version; set() where none is known."""
+        if url not in self._kinds:
+            ask = getattr(self.terminology, "kinds", None)
+            self._kinds[url] = {*self._defined(url), *(() if ask is None else ask(url))}
+        return self._kinds[url]
 
     def wrong_display(self, system: str, code: str, given: str) -> str:
         """The display of a code where the one that is given is none of its texts, "" where nothing speaks against."""

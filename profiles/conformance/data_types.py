@@ -11,7 +11,8 @@ from fhir_server.core.uris import FORMS, OID, is_absolute
 from fhir_server.definitions import Element, ucum
 from profiles.conformance.context import Context
 from profiles.conformance.walking import ValueCheck
-from profiles.structure.problems import Problem, Problems, shown, under
+from profiles.structure.problems import Problem, Problems, listed, shown, under
+from profiles.structure.references import reference_type
 
 Json = dict[str, Any]
 
@@ -27,6 +28,39 @@ def _uri(value: Any, context: Context) -> Problems | None:
             example = "urn:oid:1.2.3" if start == OID else "urn:uuid:c757873d-ec9a-4326-a141-556f43239520"
             return [Problem("uri", "value", f"{shown(value)} is no {start[4:-1].upper()} as a URI, such as {example}")]
     return None
+
+
+def _canonical(targets: tuple[str, ...]) -> ValueCheck:
+    """The check of a canonical that names a resource of one of these types.
+
+    https://hl7.org/fhir/R4/references.html#canonical
+    """
+
+    def check(value: Any, context: Context) -> Problems | None:
+        if not isinstance(value, str):
+            return None
+        url, _, fragment = value.partition("#")
+        found = _uri(value, context)
+        if found is not None:
+            return found
+        if not url:
+            target = context.resolve("#" + fragment)
+            named = {str(target.get("resourceType"))} if target is not None else set()
+        elif is_absolute(url):
+            named = context.shared.kinds(url.partition("|")[0])
+        else:
+            named = {reference_type(url)[0]} - {""}
+        if named and not named.intersection(targets):
+            text = f"{shown(value)} is the URL of a {listed(named)}; here it must be that of a {listed(targets)}"
+            return [Problem("canonical-target", "value", text)]
+        if url and not is_absolute(url):
+            text = (
+                f"a canonical is the absolute URL of a {listed(targets)}, or #id of a contained one, not {shown(value)}"
+            )
+            return [Problem("canonical", "value", text, severity="warning")]
+        return None
+
+    return check
 
 
 def _without_version(uri: str) -> str:
@@ -121,7 +155,6 @@ def _attachment(value: Any, context: Context) -> Problems | None:
 CHECKS: dict[str, ValueCheck] = {
     "uri": _uri,
     "url": _uri,
-    "canonical": _uri,
     "Reference": _reference,
     "SampledData": _sampled_data,
     "Coding": _coding,
@@ -137,4 +170,7 @@ CHECKS: dict[str, ValueCheck] = {
 
 def data_types(element: Element, code: str) -> ValueCheck | None:
     """The check of an element's values of a type."""
+    if code == "canonical":
+        targets = next((each.targets for each in element.types if each.code == code), ())
+        return _canonical(targets) if targets else _uri
     return CHECKS.get(code)

@@ -54,6 +54,15 @@ class Registry:
                 return found
         return None
 
+    def kinds(self, url: str) -> set[str]:
+        """The types of the definitions of the sources and of R4 that have this canonical URL; set() where none has."""
+        kinds = {type for source in self.sources if hasattr(source, "kinds") for type in source.kinds(url)}  # type: ignore
+        if self.base_type(url) or core.find(url) is not None:
+            kinds.add("StructureDefinition")
+        if self.definitions.official.search_parameter(url) is not None:
+            kinds.add("SearchParameter")
+        return kinds
+
     def base_type(self, canonical: str) -> str:
         """The R4 type that a canonical names itself (http://hl7.org/fhir/StructureDefinition/Patient), "" for none."""
         url = canonical.partition("|")[0]

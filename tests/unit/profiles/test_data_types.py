@@ -5,16 +5,19 @@ from typing import Any
 import pytest
 
 from fhir_server.definitions import load
+from profiles.packages import PackageStore
+from profiles.sources import StoredProfiles
 from profiles.validator import Validator
 from terminology import Terminology
 
-from .conftest import Known, as_parsed, profile
+from .conftest import Known, as_parsed, package, profile
 
 VALIDATOR = Validator(load(), terminology=Terminology())
 GENDER = "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus"
 CATEGORY = {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}
 LOINC = "http://loinc.org"
 NAMES = "http://hl7.org/fhir/StructureDefinition/"
+VALUE_SETS = "http://hl7.org/fhir/ValueSet/"
 
 
 def patient(**elements):
@@ -23,6 +26,16 @@ def patient(**elements):
 
 def married(**coding):
     return patient(maritalStatus={"coding": [{"system": GENDER, "code": "M", **coding}]})
+
+
+def named(questionnaire, *contained):
+    response = {"resourceType": "QuestionnaireResponse", "status": "in-progress", "questionnaire": questionnaire}
+    return {**response, "contained": list(contained)} if contained else response
+
+
+def collected(value_set):
+    compose = {"include": [{"valueSet": [value_set]}]}
+    return {"resourceType": "ValueSet", "status": "draft", "compose": compose}
 
 
 def identified(**identifier):
@@ -56,7 +69,8 @@ def begun(age):
 
 
 def issues(resource, validator=VALIDATOR):
-    return [(i.expression, i.rule, i.severity) for i in validator.validate(as_parsed(resource))]
+    found = [(i.expression, i.rule, i.severity) for i in validator.validate(as_parsed(resource))]
+    return [issue for issue in found if issue[1] not in ("profile-unknown", "questionnaire-unknown")]
 
 
 @pytest.mark.parametrize(
@@ -84,10 +98,23 @@ def issues(resource, validator=VALIDATOR):
             "instantiatesCanonical": ["urn:oid:1.2.3|2.0"],
         },
         pictured(),
+        named("http://hospital.test/Questionnaire/unknown"),
+        patient(meta={"profile": [NAMES + "Patient|4.0.1"]}),
+        collected(VALUE_SETS + "marital-status|4.0.1"),
     ],
 )
 def test_right(resource):
     assert issues(resource) == []
+
+
+def test_a_canonical_to_what_is_stored_or_in_a_package_is_of_its_type():
+    stored, packages = StoredProfiles(), PackageStore()
+    stored.put("Measure", "m", b'{"resourceType": "Measure", "url": "http://hospital.test/m", "status": "active"}')
+    packages.install(package("hl7.fhir.us.core-6.1.0"))
+    knowing = Validator(load(), sources=[packages, stored])
+    for url in ("http://hospital.test/m", "http://hl7.org/fhir/us/core/CapabilityStatement/us-core-server|6.1.0"):
+        told = ("QuestionnaireResponse.questionnaire", "canonical-target", "error")
+        assert told in issues(named(url), knowing) and told not in issues(named(url))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +144,17 @@ def test_right(resource):
             ("Patient.generalPractitioner[0].reference", "uri", "error"),
         ),
         (pictured(size=5), ("Patient.photo[0].size", "attachment-size", "error")),
-        (tagged(NAMES.replace("StructureDefinition", "ValueSet") + "marital-status"), TAGGED),
+        (tagged(VALUE_SETS + "marital-status"), TAGGED),
+        (named(VALUE_SETS + "marital-status"), ("QuestionnaireResponse.questionnaire", "canonical-target", "error")),
+        (named("#p", patient(id="p")), ("QuestionnaireResponse.questionnaire", "canonical-target", "error")),
+        (named("Library/l"), ("QuestionnaireResponse.questionnaire", "canonical-target", "error")),
+        (named("Questionnaire/q"), ("QuestionnaireResponse.questionnaire", "canonical", "warning")),
+        (
+            patient(meta={"profile": ["http://hl7.org/fhir/SearchParameter/clinical-code"]}),
+            ("Patient.meta.profile[0]", "canonical-target", "error"),
+        ),
+        (collected(NAMES + "Patient"), ("ValueSet.compose.include[0].valueSet[0]", "canonical-target", "error")),
+        (collected(GENDER), ("ValueSet.compose.include[0].valueSet[0]", "canonical-target", "error")),
         (
             {"resourceType": "Parameters", "parameter": [{"name": "x", "resource": identified(system="MRN")}]},
             ("Parameters.parameter[0].resource.identifier[0].system", "system", "error"),

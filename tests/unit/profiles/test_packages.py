@@ -58,6 +58,12 @@ def test_a_url_names_the_newest_and_with_a_version_that_one(store):
 
 def test_half_of_a_surrogate_pair_is_in_no_url(store):
     assert store.find("StructureDefinition", PATIENT + "\ud800") is None
+    assert store.kinds(PATIENT + "\ud800") == []
+
+
+def test_a_url_is_that_of_a_type(store):
+    assert store.kinds(PATIENT) == ["StructureDefinition"]
+    assert store.kinds(PATIENT + "s") == []
 
 
 def test_names_the_dependencies_that_are_missing(store):
