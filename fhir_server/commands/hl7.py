@@ -58,10 +58,12 @@ def listen(
 ) -> None:
     """Receive messages in a process of its own and commit them to a FHIR server behind HTTP."""
     from interfaces.hl7v2.assembly import interfaces_file
+    from interfaces.hl7v2.checking import require_usable
 
     interfaces = interfaces_file(settings)
     if not interfaces.listener and not interfaces.folder:
         raise error("required", "There is nothing to listen to; give --hl7-port or --hl7 with a file of listeners.")
+    require_usable(interfaces, settings.hl7)
     token = shown(server, token_file, client_id, client_key)
     configure(settings)
     asyncio.run(_listen(settings, server, token))
@@ -91,9 +93,12 @@ def announced(settings: Settings) -> list[str]:
     if not settings.hl7 and not settings.hl7_port:
         return []
     from interfaces.hl7v2.assembly import interfaces_file
+    from interfaces.hl7v2.checking import require_usable
     from interfaces.hl7v2.mllp.listener import require_free
 
-    listeners = interfaces_file(settings).listener
+    interfaces = interfaces_file(settings)
+    require_usable(interfaces, settings.hl7)
+    listeners = interfaces.listener
     require_free(listeners)  # in a worker it would be told after the banner
     return [
         f"HL7 v2       mllp://{each.host}:{each.port or '(a free port)'} ({name}); messages at /hl7/"

@@ -82,6 +82,12 @@ def segment_of(name: str, resource: Json, number: int = 1, tables: Tables | None
     return _segment(Writer(tables or standard(), found), name, resource, number, found)
 
 
+def kinds_of(type_name: str = "") -> list[str]:
+    """The types of messages that resources of a type become; without one the types of resources that become any."""
+    rows = _rows("events.csv")
+    return list(dict.fromkeys(row[2] if type_name else row[0] for row in rows if type_name in ("", row[0])))
+
+
 def _event_of(resource: Json, asked: str) -> tuple[str, str, str]:
     kind_asked, _, event_asked = asked.partition("^")
     for type_name, when, kind, event, structure in _rows("events.csv"):

@@ -143,3 +143,23 @@ def test_a_host_that_is_none_is_refused():
 )
 def test_a_secured_server_that_does_not_know_its_name_says_so(more: dict[str, Any], told: bool) -> None:
     assert ("set base_url" in banner(Settings(security="smart", **more), samples=True)) is told
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ('subscribe = ["Pateint"]', "'Pateint', of which no message is made; there are Patient, Encounter"),
+        ('subscribe = ["Patient?active=true"]\nmessage = "ORU^R01"', "becomes ADT"),
+        ('version = "3.0"', "2.8.2 and 2.9"),
+        ('charset = "KLINGON"', "UNICODE UTF-8"),
+        ('charset = "UNICODE UTF-16"', "UNICODE UTF-8"),
+        ('tls = { authorities = "/nowhere.pem" }', "/nowhere.pem"),
+        ('[folder.in]\npath = "/nowhere"', "/nowhere, which is no folder"),
+        ('[sender.LAB]\ntables = "/nowhere"', "of LAB are in /nowhere"),
+    ],
+)
+def test_what_of_an_interfaces_file_can_not_be_used_is_told_before_the_banner(tmp_path: Path, written: str, told: str):
+    file = tmp_path / "hl7.toml"
+    file.write_text(f'[destination.adt]\nhost = "h"\nport = 1\n{written}\n')
+    with pytest.raises(FhirError, match=f"hl7.toml: .*{told}"):
+        announced(Settings(hl7=str(file)))
