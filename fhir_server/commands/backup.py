@@ -139,6 +139,10 @@ async def _restore(settings: Settings, path: Path, at: int | None) -> bool:
     done = await run(BackupFolder(path), settings.data, lambda: bootstrap.start(settings, restoring=True), at)
     async with store(settings) as server:
         findings = await server.check()
+        if findings and all(finding.indexed for finding in findings):
+            print("What is indexed is of an older program; it is made anew.", file=sys.stderr)
+            await server.reindex()
+            findings = await server.check()
     for finding in findings:
         print(f"{finding.about}: {finding.problem}")
     took = time.monotonic() - begun

@@ -225,11 +225,15 @@ class SearchIndex(Protocol):
 
 
 class Finding(NamedTuple):
-    """Something in a store that is not as it should be: what it is about, what is wrong, whether it was put right."""
+    """Something in a store that is not as it should be: what it is about, what is wrong, whether it was put right.
+
+    indexed: it is of what is indexed alone, which is made of what is stored, as an older program made it otherwise.
+    """
 
     about: str
     problem: str
     repaired: bool
+    indexed: bool = False
 
 
 class Change(NamedTuple):

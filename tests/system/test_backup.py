@@ -4,9 +4,11 @@ import json
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -49,6 +51,17 @@ def restored(folder: Path, data: Path, *arguments: str) -> dict[str, list]:
 def server(tmp_path: Path):
     with serving(tmp_path / "data") as server:
         yield server
+
+
+def test_what_an_older_program_indexed_otherwise_is_made_anew_by_a_restore(tmp_path: Path, server: Server) -> None:
+    store(server.base, "a", "Adams")
+    server.stop()
+    with closing(sqlite3.connect(tmp_path / "data/fhir.sqlite")) as kept, kept:
+        kept.execute("DELETE FROM string_value")
+    hms("backup", tmp_path / "backup", "--data", tmp_path / "data")
+    said = hms("restore", tmp_path / "backup", "--data", tmp_path / "restored")
+    assert "of an older program; it is made anew" in said and "It is whole." in said
+    assert hms("check", "--data", tmp_path / "restored") == "The store is whole.\n"
 
 
 def test_a_restore_gives_every_version_back_and_searches_find_it(tmp_path: Path, server: Server) -> None:

@@ -98,7 +98,7 @@ class StoreCheck:
             if kept != set(rows.get(table, ())):
                 if repair:
                     await transaction.reindex(type, id, values)
-                yield Finding(reference, f"its index values in {table} are not those of its content", repair)
+                yield Finding(reference, f"its index values in {table} are not those of its content", repair, True)
                 return
 
     @staticmethod
