@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 
@@ -24,9 +25,10 @@ def listen(host: str, port: int, option: str = "--port") -> socket.socket:
     try:
         listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as problem:
-        reason = os.strerror(problem.errno) if problem.errno and problem.errno > 0 else str(problem)
-        raise error(
-            "unavailable", f"{host} port {port} can't be listened on: {reason}. Try another {option}."
-        ) from problem
+        number = problem.errno or 0  # below 0 where a name is not known
+        reason = os.strerror(number) if number > 0 else str(problem.strerror or problem).partition(" (while")[0]
+        elsewhere = number < 0 or number == errno.EADDRNOTAVAIL
+        then = "Name an address of this machine by --host" if elsewhere else f"Try another {option}"
+        raise error("unavailable", f"{host} port {port} can't be listened on: {reason}. {then}.") from problem
     listening.set_inheritable(True)
     return listening

@@ -50,6 +50,9 @@ def test_a_port_in_use_is_refused_with_its_number():
         port = taken.getsockname()[1]
         with pytest.raises(FhirError, match=f"port {port} can't be listened on.*Try another --port"):
             listen("127.0.0.1", port)
+        for elsewhere in ("192.0.2.1", "nowhere.invalid"):
+            with pytest.raises(FhirError, match=r"can't be listened on.*Name an address of this machine by --host"):
+                listen(elsewhere, 0)
         with pytest.raises(FhirError, match="Try another --dicom-port"):
             bind(Settings(dicom_port=port))
 
