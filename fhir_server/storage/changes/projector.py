@@ -149,13 +149,15 @@ class Projector:
             return False
         flight = Flight(UNDER_WAY)
         try:
-            while changes and await self._place() is held:
+            while changes:
                 if self._prepare is not None:
                     await self._prepare(changes)
                 async for batch in self._reading.batches(held.among(changes), changes[-1].seq):
                     await flight.begin(partial(self._write, batch.entries), batch.until)
                     await self._reach(held, flight.done)
                 changes = await self._feed.changes(changes[-1].seq, CHANGES)
+                if await self._place() is not held:  # once something is done: reads may take longer than a lease
+                    break
             await flight.land()
             await self._reach(held, flight.done)
         finally:
