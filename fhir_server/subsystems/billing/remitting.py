@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from fhir_server.subsystems.billing import ledger
+from fhir_server.subsystems.billing.beyond import Left, limit
 from fhir_server.subsystems.billing.coverages import coverages
 from fhir_server.subsystems.billing.facts import organization_of
 from fhir_server.subsystems.billing.items import close_items, is_open, open_item, reasons
@@ -43,6 +44,7 @@ def post(connection: sqlite3.Connection, file: str, number: int, found: Remittan
     """Posts one payment, the number of its transaction set in a file (a DocumentReference's id) from 0."""
     source = f"DocumentReference/{file}"
     answered: list[sqlite3.Row] = []
+    later: dict[Left, str] = {}  # of payers that are not the first one, with the patient
     for place, claim in enumerate(found.claims):
         key = f"835:{file}:{number}:{place}"
         asked = _asked(connection, claim, payer)
@@ -66,8 +68,11 @@ def post(connection: sqlite3.Connection, file: str, number: int, found: Remittan
             "INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?, ?, ?)",
             (file, number * OF_A_FILE + place, own["id"], payer, found.date, encode(claim)),
         )
-        written_off, patient, denied = divided(claim, status, first=own["responsibility"] == "P" and not crossed)
+        first = own["responsibility"] == "P" and not crossed
+        written_off, patient, denied = divided(claim, status, first=first)
         root, who = own["root"], own["patient"]
+        if not first:
+            later[Left(root, payer, "" if crossed else own["payer"])] = who
         lines = [Posting(ledger.CASH, claim.paid, who, payer, root),
                  Posting(ledger.CONTRACTUAL, written_off, who, payer, root)]  # fmt: skip
         if crossed:
@@ -79,6 +84,8 @@ def post(connection: sqlite3.Connection, file: str, number: int, found: Remittan
             ]
         ledger.post(connection, key, date, f"answer {number}.{place} of {found.trace}", source, lines)
         _settle(connection, asked, claim, payer, denied, date)
+    for left, who in later.items():
+        limit(connection, left, who, f"{file}:{number}:{left.root}", date, source)
     for root in dict.fromkeys(own["root"] for own in answered):
         credit(connection, f"credit:{file}:{number}:{root}", root, date, source)
         look_at_receivable(connection, root, date)

@@ -17,6 +17,32 @@ async def id(story: Story) -> str:
     return made
 
 
+FIRST = ["CAS*CO*45*5", "CAS*PR*2*20"]  # the first payer pays 150.49, and leaves 20 to the next one
+WHOLE = ["CAS*OA*23*150.49", "CAS*CO*45*13"]  # the next one pays 12, by an adjustment of the whole charge
+LEFT = {"cash": 16249, "contractual": 1300, "revenue": -17549}
+
+
+async def two_payers(story: Story, id: str) -> None:
+    await story.store(payer("next", "70077", "Next Payer"), coverage("cov2", "next", 2))
+    await story.load(file(payment("150.49", "T1", *claim(id, CHARGED, "150.49", *FIRST))))
+
+
+@pytest.mark.parametrize("crossed", [False, True])
+async def test_a_later_payer_writes_off_no_more_than_what_is_left(story: Story, id: str, crossed: bool):
+    await two_payers(story, id)
+    own = id if crossed else await story.follow(id, "secondary")
+    paid = claim(own, CHARGED, "12", *WHOLE, status="2")
+    await story.load(file(payment("12", "T2", *paid, payer="70077"), control=901, sender="NEXT"), later=1)
+    assert story.accounts() == LEFT and story.work() == []
+    right = claim(own, CHARGED, "15", "CAS*OA*23*150.49", "CAS*CO*45*10", status="2")
+    await story.load(file(payment("15", "T3", *right, payer="70077"), control=902, sender="NEXT"), later=2)
+    back = claim(own, "-175.49", "-12", "CAS*OA*23*-150.49", "CAS*CO*45*-13", status="22")
+    forwarded = "PLB*1234567893*20261231*FB:T4*-12"
+    await story.load(file(payment("0", "T4", *back, forwarded, payer="70077"), control=903, sender="NEXT"), later=3)
+    beyond = {"patient-credit": -700, "patient-receivable": 700} if crossed else {}  # while both answers stood
+    assert story.accounts() == LEFT | beyond | {"cash": 17749, "contractual": 1000, "provider-adjustment": -1200}
+
+
 async def problem(story: Story) -> str:
     return story.rows("SELECT problem FROM file WHERE outgoing = 0 ORDER BY loaded DESC LIMIT 1")[0][0]
 
