@@ -26,7 +26,7 @@ from fhir_server.interactions.access.limits import Limits, Ruling
 from fhir_server.interactions.access.masks import Hidden, Masks, hidden_by
 from fhir_server.interactions.access.parameter_writes import ParameterWrites
 from fhir_server.interactions.access.policy_parameters import code_of, own_ids, store_parameters
-from fhir_server.interactions.access.scoped import BY_RECORD, NOBODY, VOCABULARY, Scoped, criteria_of, patient_of
+from fhir_server.interactions.access.scoped import BY_RECORD, NOBODY, VOCABULARY, Scoped, criteria_of, patients_of
 from fhir_server.interactions.app_state import StateOf
 from fhir_server.interactions.environment import Environment, Searching
 from fhir_server.interactions.subscribers import mark
@@ -158,19 +158,21 @@ class Callers:
         roles: tuple[str, ...] = (),
         purpose: str = "",
     ) -> Caller:
-        own = await patient_of(self._environment, fhir_user)
+        own = await patients_of(self._environment, fhir_user)
         related = is_by_record(fhir_user)  # whose app has the patient for as long as they are related
-        whose = {"system": "", "patient": patient if not related or own in ("", patient) else NOBODY, "user": own}
+        if related and patient and own and patient not in own:
+            patient = NOBODY
+        whose = {"system": (), "patient": (patient,) if patient else (), "user": own}
         criteria = {scope: await criteria_of(self._environment, scope) for scope in scopes if scope.criteria}
         scoped = Scoped(self._environment, scopes, whose, criteria, lambda each: mark(client, user, each))
         stays = any(whose[scope.context] for scope in scopes)
         rules = self._policies.about(roles, user, client, purpose, stays)
         meant = {rule: [await self._meant(rule, text) for text in rule.resources] for rule in rules}
-        refusals = [] if self._by_itself(client, user) else await self._refusals(fhir_user, purpose, whose["user"])
+        refusals = [] if self._by_itself(client, user) else await self._refusals(fhir_user, purpose, own)
         by_app = client and any(scope.context != "system" for scope in scopes)
         state = StateOf()
         if by_app:
-            state = await state_of(self._environment, self._policies, client, fhir_user, whose["patient"])
+            state = await state_of(self._environment, self._policies, client, fhir_user, patient)
         policies = self._policies
         ruling = Ruling(rules, meant, policies.permits, self._own)
         limits = Limits(self._environment, scoped, ruling, refusals, state, fhir_user if related else "")
@@ -223,7 +225,7 @@ class Callers:
         """Whether a client is an interface that acts in nobody's name."""
         return not user and client in self._policies.interfaces
 
-    async def _refusals(self, fhir_user: str, purpose: str, own: str) -> list[Denied]:
+    async def _refusals(self, fhir_user: str, purpose: str, own: Sequence[str]) -> list[Denied]:
         """What Consents deny this caller now; not a patient's own record, and in an emergency what names that only."""
         if self._consents is None:
             return []
@@ -234,7 +236,7 @@ class Callers:
         return [
             each
             for patient, provision in provisions
-            if patient != own
+            if patient not in own
             for each in denied(patient, provision, actors, purpose, now)
         ]
 

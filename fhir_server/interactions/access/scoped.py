@@ -36,7 +36,7 @@ VOCABULARY = re.compile(r":(?:in|not-in|below|above)=|_filter=")  # criteria tha
 
 
 class Scoped:
-    """Of one caller. whose: the patient that a scope's context (system, patient, user) stays within, "" for none;
+    """Of one caller. whose: the patients whom a scope's context (system, patient, user) stays within, () for anybody;
     criteria: the clauses of each scope that has some, by type; mark: of the Subscriptions that the caller stores within
     a patient's record (subscribers.py).
     """
@@ -45,7 +45,7 @@ class Scoped:
         self,
         environment: Environment,
         scopes: Sequence[Scope],
-        whose: dict[str, str],
+        whose: dict[str, tuple[str, ...]],
         criteria: dict[Scope, dict[str, Clause]],
         mark: Callable[[str], str],
     ) -> None:
@@ -57,7 +57,8 @@ class Scoped:
         reading = [
             each for each in scopes if each.type in ("*", BINARY) and not {"r", "s"}.isdisjoint(each.interactions)
         ]
-        self._patients = {whose[each.context] for each in reading}
+        self._patients = {patient for each in reading for patient in whose[each.context]}
+        self._within = bool(reading) and all(whose[each.context] for each in reading)
 
     def may(self, interaction: str, type: str) -> bool:
         """Whether an interaction is possible on a type at all."""
@@ -106,7 +107,7 @@ class Scoped:
     def shares(self, interaction: str, type: str, values: Sequence[SearchValue]) -> bool:
         """Whether a resource with these values is in another patient's record than those that an interaction on its
         type stays within. A Patient is in its own only: what it links to is not read with it."""
-        own = {self._whose[each.context] for each in self._having(interaction, type)} - {""}
+        own = {patient for each in self._having(interaction, type) for patient in self._whose[each.context]}
         if not own or type in ("Patient", SUBSCRIPTION):
             return False
         fields = _naming(of_patient(self._environment, type, NOBODY))
@@ -117,31 +118,35 @@ class Scoped:
         return [each for each in self._scopes
                 if not set(interaction).isdisjoint(each.interactions) and each.type in ("*", type)]  # fmt: skip
 
-    def _context(self, type: str, patient: str) -> Clause | None:
+    def _context(self, type: str, patients: Sequence[str]) -> Clause | None:
         if type == BINARY:
             return None if self.belonging else NOTHING
         if type == SUBSCRIPTION:
-            return marked_with(self._mark(patient))
-        return of_patient(self._environment, type, patient)
+            return _any([marked_with(self._mark(patient)) for patient in patients])
+        found = [of_patient(self._environment, type, patient) for patient in patients]
+        return _any([each for each in found if each is not None]) if None not in found else None
 
     @property
     def mark(self) -> str:
         """What a Subscription has that the caller stores; "" where it may be stored outside of a patient's record."""
         if not any(self.within_patient(interaction, SUBSCRIPTION) for interaction in "cu"):
             return ""
-        patients = [self._whose[each.context] for each in self._scopes
+        patients = [patient for each in self._scopes for patient in self._whose[each.context]
                     if each.type in ("*", SUBSCRIPTION) and not {"c", "u"}.isdisjoint(each.interactions)]  # fmt: skip
-        return self._mark(min(filter(None, patients)))
+        return self._mark(min(patients))
 
     @property
     def belonging(self) -> bool:
         """Whether Binaries are the caller's only where they belong to something of the patient's."""
-        return bool(self._patients) and "" not in self._patients
+        return self._within
 
     def belongs_to(self, type: str) -> Clause:
         """What of a type they must belong to then."""
-        found = [of_patient(self._environment, type, patient) or NOTHING for patient in sorted(self._patients)]
-        return found[0] if len(found) == 1 else Any(tuple(found))
+        return _any([of_patient(self._environment, type, patient) or NOTHING for patient in sorted(self._patients)])
+
+
+def _any(clauses: Sequence[Clause]) -> Clause:
+    return clauses[0] if len(clauses) == 1 else Any(tuple(clauses))
 
 
 def of_patient(environment: Environment, type: str, patient: str) -> Clause | None:
@@ -163,22 +168,22 @@ def _naming(clause: Clause | None) -> set[str]:
     return set(clause.fields) if isinstance(clause, RefersTo) else set()
 
 
-async def patient_of(environment: Environment, fhir_user: str) -> str:
-    """The patient within whose records a user stays: a patient's own, a related person's, of a Person the one that it
-    is linked to; "" for everybody else, and for a Person who is a practitioner.
+async def patients_of(environment: Environment, fhir_user: str) -> tuple[str, ...]:
+    """The patients within whose records a user stays: a patient's own, a related person's, of a Person all whom it is
+    linked to, as its links are of one person (https://hl7.org/fhir/R4/person.html); () for everybody else, and for a
+    Person who is a practitioner.
 
-    NOBODY for a related person, or a Person, who is gone, not active, whose period is not now, or who is no patient's
-    or several patients'.
+    NOBODY for a related person, or a Person, who is gone, not active, whose period is not now, or who is no patient's.
     """
     kind, _, id = fhir_user.partition("/")
     if kind == "Patient":
-        return id
+        return (id,)
     if kind not in BY_RECORD:
-        return ""
+        return ()
     version = await environment.store.read(kind, id)
     person = decode(version.body) if version is not None and version.body else {}
     if not person or not person.get("active", True) or not is_now(person.get("period", {}), environment.clock()):
-        return NOBODY
+        return (NOBODY,)
     named = (
         [person.get("patient", {})]
         if kind == "RelatedPerson"
@@ -187,11 +192,12 @@ async def patient_of(environment: Environment, fhir_user: str) -> str:
     base = environment.settings.base_url
     found = [each for one in named if (each := parse_reference(one.get("reference", ""), base)) is not None]
     if any(each.type == "Practitioner" for each in found):
-        return ""
-    patients = {each.id if each.type == "Patient" else await patient_of(environment, f"RelatedPerson/{each.id}")
-                for each in found if each.type in ("Patient", "RelatedPerson")}  # fmt: skip
-    patients.discard(NOBODY)  # of a relation that has ended
-    return patients.pop() if len(patients) == 1 else NOBODY
+        return ()
+    patients = {each.id for each in found if each.type == "Patient"}
+    for each in found:
+        if each.type == "RelatedPerson":
+            patients.update(await patients_of(environment, f"RelatedPerson/{each.id}"))
+    return tuple(sorted(patients - {NOBODY})) or (NOBODY,)  # without relations that have ended
 
 
 def is_now(period: dict[str, str], now: int) -> bool:

@@ -363,9 +363,10 @@ DOCTOR, AUNT = {"target": {"reference": "Practitioner/doc"}}, {"target": {"refer
 
 
 @pytest.mark.parametrize(("links", "seen"), [
-    ([MINE], ["me"]), ([AUNT], ["other"]), ([], []), ([MINE, THEIRS], []), ([DOCTOR, MINE], ["me", "other"]),
+    ([MINE], ["me"]), ([AUNT], ["other"]), ([], []), ([MINE, THEIRS], ["me", "other"]),
+    ([MINE, AUNT], ["me", "other"]), ([DOCTOR, MINE], ["me", "other"]),
 ])  # fmt: skip
-async def test_a_person_stays_within_the_record_that_it_is_linked_to(
+async def test_a_person_stays_within_the_records_that_it_is_linked_to(
     hospital: Fhir, links: list[dict], seen: list[str]
 ) -> None:
     aunt = {"resourceType": "RelatedPerson", "id": "aunt", "patient": {"reference": "Patient/other"}}
@@ -377,7 +378,10 @@ async def test_a_person_stays_within_the_record_that_it_is_linked_to(
     assert await ask.ids("Patient") == seen
     app = Asking(hospital, "patient/*.rs", fhir_user="Person/7", patient="me")
     assert await app.ids("Patient") == [id for id in seen if id == "me"]
-    if len(seen) == 1:
+    if links and DOCTOR not in links:
+        assert await ask.ids("Observation") == [each for each in ("lab", "mine", "theirs") if
+                                                ("other" if each == "theirs" else "me") in seen]  # fmt: skip
+        assert (await ask("Observation/s", "PUT", observation("s", "stranger"))).status_code == 403
         as_doctor = {**person, "link": [*links, DOCTOR]}
         assert (await ask("Person/7", "PUT", as_doctor)).status_code in (403, 404)
         assert await ask.ids("Patient") == seen
