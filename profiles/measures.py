@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from profiles.conformance.context import Context
 from profiles.structure.problems import Problem, Problems, listed, shown, under
 
 Json = dict[str, Any]
 
 WITHOUT_GROUPS = "data-collection"  # a report that carries data only, by mrp-1
+POPULATION_BASIS = "/cqfm-populationBasis"  # how the URL of the extension ends, in whichever guide of measures
 WITHOUT_SCORE = "cohort"  # the scoring of a measure that only counts
 
 
@@ -38,6 +40,46 @@ def report_problems(report: Json, measure: Json) -> Problems:
         text = f"a complete report has a group for each of the measure: there is none for {listed(missing)}"
         found.append(Problem("measure-group", "required", text, ".group"))
     return found
+
+
+def count_problems(report: Json, measure: Json | None, context: Context) -> Problems:
+    """Counts of populations that are not those of their subjects, where the List that names these is at hand.
+
+    measure: None where it is not known. What is counted may be more than the subjects, as an Encounter each, unless the
+    measure counts subjects: https://hl7.org/fhir/us/cqfmeasures/STU2/StructureDefinition-cqfm-populationBasis.html
+    """
+    by_subject = measure is not None and not any(_other_basis(each) for each in (measure, *measure.get("group", ())))
+    found: Problems = []
+    for path, population in _populations(report):
+        count, listed_in = population.get("count"), population.get("subjectResults")
+        target = context.target(listed_in)[0] if isinstance(listed_in, dict) else None
+        if count is None or target is None or target.get("resourceType") != "List":
+            continue
+        subjects = sum(not each.get("deleted") for each in target.get("entry", ()))
+        if count < subjects or (by_subject and count > subjects):
+            text = f"{count} are counted, and subjectResults lists {subjects}: make them agree"
+            found.append(Problem("measure-count", "business-rule", text, f"{path}.count"))
+    return found
+
+
+def _other_basis(defined: Json) -> bool:
+    """Whether a measure, or a group of it, says that it counts something else than subjects."""
+    return any(
+        str(each.get("url")).endswith(POPULATION_BASIS) and each.get("valueCode") != "boolean"
+        for each in defined.get("extension", ())
+    )
+
+
+def _populations(report: Json) -> Iterator[tuple[str, Json]]:
+    """(path, population) of each group, and of each stratum of it."""
+    for at, group in enumerate(report.get("group", ())):
+        holders = [(f".group[{at}]", group)]
+        for number, stratifier in enumerate(group.get("stratifier", ())):
+            for position, stratum in enumerate(stratifier.get("stratum", ())):
+                holders.append((f".group[{at}].stratifier[{number}].stratum[{position}]", stratum))
+        for path, holder in holders:
+            for position, population in enumerate(holder.get("population", ())):
+                yield f"{path}.population[{position}]", population
 
 
 def _group(group: Json, defined: Json, measure: Json) -> Iterator[Problem]:

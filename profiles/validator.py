@@ -21,7 +21,7 @@ from profiles.documents import document_problems
 from profiles.element_ids import element_id_problems
 from profiles.holdings import declared as declared_profiles
 from profiles.holdings import resources
-from profiles.measures import report_problems
+from profiles.measures import count_problems, report_problems
 from profiles.questionnaires import questionnaire_problems, response_problems
 from profiles.searches import search_problems
 from profiles.snapshot.registry import Registry, Source
@@ -217,7 +217,7 @@ class Validator:
                     *(self._values.check(resource, context) or ()),
                     *(self._extensions.check(resource, context) or ()),
                     *self._of_questionnaire(resource, context),
-                    *(() if wrong else self._of_measure(resource)),
+                    *(() if wrong else self._of_measure(resource, context)),
                     *(() if wrong else definition_problems(resource, self._extensions.compiler.registry, context)),
                     *(() if wrong else document_problems(resource, context)),
                     *(() if wrong else transaction_problems(resource, context)),
@@ -253,16 +253,17 @@ class Validator:
             return [Problem("questionnaire-unknown", "not-found", text, ".questionnaire", "warning")]
         return response_problems(resource, found, context.shared)
 
-    def _of_measure(self, resource: Json) -> Problems:
-        """What a report says that its Measure, where that is known, does not define."""
+    def _of_measure(self, resource: Json, context: Context) -> Problems:
+        """What a report says that its Measure, where that is known, does not define, and counts that are none."""
         canonical = resource.get("measure")
         if resource.get("resourceType") != "MeasureReport" or not isinstance(canonical, str):
             return []
         found = self.registry.find("Measure", canonical)
         if found is None:
             text = f"the measure {canonical} is not known here, so the report was not checked against it"
-            return [Problem("measure-unknown", "not-found", text, ".measure", "warning")]
-        return report_problems(resource, found)
+            unknown = Problem("measure-unknown", "not-found", text, ".measure", "warning")
+            return [unknown, *count_problems(resource, None, context)]
+        return report_problems(resource, found) + count_problems(resource, found, context)
 
     def _issues(self, resource: Any, found: Found) -> list[Issue]:
         root = resource.get("resourceType") if isinstance(resource, dict) else None

@@ -75,3 +75,31 @@ def test_a_report_that_is_not_complete_lacks_groups():
 
 def test_an_unknown_measure_is_a_warning():
     assert issues({**ONE, "url": "http://example.org/other"}, group()) == [(".measure", "measure-unknown")]
+
+
+BASIS = "http://hl7.org/fhir/us/cqfmeasures/StructureDefinition/cqfm-populationBasis"
+
+
+@pytest.mark.parametrize(
+    ("count", "basis", "told"),
+    [(2, "", False), (1, "", True), (3, "", True), (2, "boolean", False), (3, "boolean", True),
+     (3, "Encounter", False), (1, "Encounter", True), (3, None, False), (1, None, True)],
+)  # fmt: skip
+def test_a_population_counts_the_subjects_that_are_listed(count, basis, told):
+    known = {**ONE, **({"extension": [{"url": BASIS, "valueCode": basis}]} if basis else {})}
+    listed = [{"item": {"reference": f"MeasureReport/{number}"}} for number in (1, 2)]
+    subjects = {
+        "resourceType": "List",
+        "id": "l",
+        "status": "current",
+        "mode": "changes",
+        "entry": [*listed, {**listed[0], "deleted": True}],
+    }
+    population = {**code("numerator"), "count": count, "subjectResults": {"reference": "#l"}}
+    report = {
+        "resourceType": "MeasureReport", "status": "complete", "type": "subject-list", "measure": URL,
+        "period": {"start": "2024"}, "contained": [subjects], "group": [{"population": [population]}],
+    }  # fmt: skip
+    found = Validator(load(), sources=[] if basis is None else [Known(known)]).validate(as_parsed(report))
+    place = "MeasureReport.group[0].population[0].count"
+    assert [i.expression for i in found if i.rule == "measure-count"] == ([place] if told else [])
