@@ -150,6 +150,7 @@ class Subscriptions(ResourceFollower):
         types = {change.type for change in changes}
         if TYPE in types:
             await self.refresh()
+            await self._reconcile()  # what was ended hears nothing of what came after that
         for serving, wake, _ in self._servings.values():
             if serving.concerned(types):
                 wake.set()

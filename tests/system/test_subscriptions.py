@@ -143,6 +143,28 @@ def test_one_that_is_off_or_whose_end_has_come_is_told_nothing(server: Server, r
     assert len(receiver.came) == 1
 
 
+def test_one_that_is_put_to_off_is_told_nothing_from_then_on_and_later_what_it_missed(
+    server: Server, receiver: Receiver
+) -> None:
+    made, witness = (store(server, subscription(receiver, "pause", header=[f"X-Which: {n}"])) for n in range(2))
+    of = lambda number: lambda came: came.headers["x-which"] == str(number)  # noqa: E731
+    until(server, witness["id"], "active")
+    for turn in range(5):
+        off = {**until(server, made["id"], "active"), "status": "off"}
+        entries = [  # both are news at once
+            {"resource": each, "request": {"method": "PUT", "url": f"{each['resourceType']}/{each['id']}"}}
+            for each in (off, {**observation("pause"), "id": f"pause{turn}"})
+        ]
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+        assert httpx.post(server.base, json=bundle).is_success
+        receiver.wait(turn + 1, of(1))
+        assert len(receiver.wait(turn, of(0))) == turn
+        store(server, {**until(server, made["id"], "off"), "status": "requested"})
+        receiver.wait(turn + 1, of(0))
+    for each in (made, witness):
+        end(server, each["id"])
+
+
 def test_criteria_that_go_through_other_resources_hold(server: Server, receiver: Receiver) -> None:
     patient = store(server, {"resourceType": "Patient", "name": [{"family": "Chained"}]})
     asked = subscription(receiver, "x", payload="application/fhir+json")
