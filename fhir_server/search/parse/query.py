@@ -71,7 +71,7 @@ def parse_query(
         summary=draft.summary,
         elements=draft.elements,
         used=tuple(pair for _, pair in sorted(reading.used.items())),
-        warnings=tuple(reading.warnings),
+        warnings=reading.told(),
     )
 
 
@@ -116,6 +116,7 @@ class _Reading:
         self.warnings: list[Issue] = []
         self._lenient = lenient
         self._blank = blank
+        self._empties: list[str] = []
         self._criteria = Criteria(draft.context)
 
     def each(
@@ -133,13 +134,28 @@ class _Reading:
                 self.used[position] = (name, read(name, value))
             except FhirError as refusal:
                 issues = [_about(name, issue) for issue in refusal.issues]
-                forgiven = refusal.category in FORGIVABLE if self._lenient else self._empty(value, refusal)
-                if not forgiven or len(self.warnings) >= MAX_WARNINGS:
+                if self._empty(value, refusal):
+                    self._empties.append(name)
+                    if len(self._empties) > MAX_WARNINGS:
+                        continue  # told together
+                elif not self._forgives(refusal):
                     raise FhirError(refusal.category, issues) from None
                 self.warnings += [msgspec.structs.replace(issue, severity="warning") for issue in issues]
 
     def _empty(self, value: str, refusal: FhirError) -> bool:
         return self._blank and not value and refusal.category == "value"
+
+    def _forgives(self, refusal: FhirError) -> bool:
+        mistakes = len(self.warnings) - min(len(self._empties), MAX_WARNINGS)
+        return self._lenient and refusal.category in FORGIVABLE and mistakes < MAX_WARNINGS
+
+    def told(self) -> tuple[Issue, ...]:
+        """Warnings of all that was left out; a form of a web page may have any number of empty fields."""
+        if len(self._empties) <= MAX_WARNINGS:
+            return tuple(self.warnings)
+        more = ", ".join(name[:40] for name in self._empties[MAX_WARNINGS:])
+        text = f"These parameters have no value either and are left out: {more}."
+        return (*self.warnings, Issue("warning", "value", text))
 
     def types(self, name: str, value: str) -> str:
         """_type of a search across types."""

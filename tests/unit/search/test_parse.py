@@ -182,6 +182,14 @@ def test_lenient_handling_passes_over_a_few_mistakes_not_hundreds(parse):
         parse("Patient", "&".join(["nmae=x"] * 21), lenient=True)
 
 
+def test_a_form_may_have_any_number_of_empty_fields(parse, fields):
+    names = [name for name in fields.of("Patient").parameters if name != "near"][:30]
+    query = parse("Patient", "&".join(["gender=male", *(f"{name}=" for name in names)]), blank=True)
+    assert query.used == (("gender", "male"),)
+    assert [issue.severity for issue in query.warnings] == ["warning"] * 21
+    assert all(name in query.warnings[-1].diagnostics for name in names[20:])
+
+
 def test_an_empty_format_is_left_to_content_negotiation(parse):
     assert parse("Patient", "_format=&_pretty=").used == (("_format", ""), ("_pretty", ""))
 
