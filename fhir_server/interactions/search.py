@@ -40,7 +40,11 @@ async def search_compartment(
 
 async def answer(environment: Environment, request: Request, asked: Query, path: str) -> Response:
     """Runs the query and makes the Bundle."""
-    page = await environment.index.search(asked)
+    return answer_page(environment, request, asked, path, await environment.index.search(asked))
+
+
+def answer_page(environment: Environment, request: Request, asked: Query, path: str, page: Page) -> Response:
+    """The Bundle of a page of the query."""
     shown = [*page.matches, *page.included]
     if asked.summary or asked.elements:
         page = _shaped(environment, asked, page)

@@ -9,18 +9,32 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fhir_server.core.errors import error
-from fhir_server.core.query import EVERYTHING, All, Any, Clause, DateIs, IdIn, Missing, RefersTo, TypeIn, UpdatedIs
+from fhir_server.core.query import (
+    EVERYTHING,
+    All,
+    Any,
+    Clause,
+    DateIs,
+    IdIn,
+    Missing,
+    Page,
+    Query,
+    RefersTo,
+    TypeIn,
+    UpdatedIs,
+)
 from fhir_server.interactions.access.refusals import CARE_DATE
 from fhir_server.interactions.environment import Environment
 from fhir_server.interactions.operation import Call, OperationHandler
 from fhir_server.interactions.read import current
 from fhir_server.interactions.request import Request, Response
-from fhir_server.interactions.search import answer
+from fhir_server.interactions.search import answer_page
 from fhir_server.search.dates import date_range
 from fhir_server.search.rewrite.walk import with_children
 
 TYPES = ("Patient", "Encounter")
 DEFAULT_COUNT = 100
+EMPTY_PAGES = 20  # passed over for one answer
 PASSED_ON = ("_cursor", "_summary", "_elements")  # to the search that it is
 ANY_ID = "-"  # stands for the id of every one until the clause is made
 
@@ -44,17 +58,33 @@ async def everything(environment: Environment, call: Call) -> Response:
             raise error("value", f"_type names '{type[:80]}', which is no resource type.", location="_type")
     limits = [clause for clause in (_since(call), _care_dates(environment, call, asked.types)) if clause]
     if types:
-        limits.append(TypeIn(types))
         asked = replace(asked, includes=tuple([replace(include, target_types=types) for include in asked.includes]))
+    by_reference = set(types).difference(asked.types) and not asked.only_count  # any member may lead to those
+    if types and not by_reference:
+        limits.append(TypeIn(types))
     if limits:
         asked = replace(asked, where=All((asked.where, *limits)))
     shown = [(name, value) for name, value in _given(call) if name != "_cursor"]
     asked = replace(asked, used=tuple(shown))
     path = f"{call.type}/{call.id}" if call.id else call.type
-    answered = await answer(environment, call.request, asked, f"{path}/$everything")
+    page = await environment.index.search(asked)
+    if by_reference:
+        page = await _of_types(environment, asked, page, types)
+    answered = answer_page(environment, call.request, asked, f"{path}/$everything", page)
     if call.id and not any((found.type, found.id) == (call.type, call.id) for found in answered.shown or ()):
         await current(environment, call.request, call.type, call.id)  # on another page, or not there at all
     return answered
+
+
+async def _of_types(environment: Environment, asked: Query, page: Page, types: tuple[str, ...]) -> Page:
+    """A page without members of other types, which were found for what they refer to; empty ones are passed over."""
+    looked_at = 1
+    while True:
+        page = replace(page, matches=[version for version in page.matches if version.type in types], total=None)
+        if page.matches or page.included or not page.next or looked_at == EMPTY_PAGES:
+            return page
+        page = await environment.index.search(replace(asked, cursor=page.next))
+        looked_at += 1
 
 
 def of_any(clause: Clause, type: str) -> Clause:

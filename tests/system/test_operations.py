@@ -116,6 +116,21 @@ async def test_everything_of_all_patients_leaves_out_what_is_of_none(fhir: Fhir)
     assert (await fhir.get("Encounter/$everything")).status_code == 404
 
 
+@pytest.mark.parametrize("count", [1, 100])
+async def test_everything_of_types_has_what_members_of_other_types_refer_to(fhir: Fhir, count: int) -> None:
+    await record(fhir)
+    await fhir.create({"resourceType": "Practitioner", "id": "p"})
+    await fhir.create({**observation("seen", "8867-4", "2020-01-01"), "performer": [{"reference": "Practitioner/p"}]})
+    whole = keys((await fhir.get("Patient/a/$everything")).json())
+    for types in ("Practitioner", "Patient,Practitioner", "Organization,Observation", "Observation,Patient"):
+        page = (await fhir.get(f"Patient/a/$everything?_type={types}&_count={count}")).json()
+        found = set(keys(page))
+        while following := next((link["url"] for link in page["link"] if link["relation"] == "next"), None):
+            page = (await fhir.http.get(following)).json()
+            found |= set(keys(page))
+        assert found == {key for key in whole if key.partition("/")[0] in types.split(",")}, types
+
+
 async def test_everything_of_nobody_is_404(fhir: Fhir) -> None:
     assert (await fhir.get("Patient/none/$everything")).status_code == 404
 
