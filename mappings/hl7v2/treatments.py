@@ -48,7 +48,9 @@ def finish_service(draft: Draft, node: Node, tables: Tables) -> None:
 
 
 def finish_immunization(draft: Draft, node: Node, tables: Tables) -> None:
-    """An occurrence, and performers that are known."""
+    """An occurrence, and performers that are known; what was given after all has no reason why not."""
+    if node.items.get("status") == "completed" and "statusReason" not in node.items:
+        node.notes.setdefault("removals", []).append((("statusReason",), {}, "RXA"))
     if not stated(node, "occurrence"):
         suppose(node, "occurrenceString", "unknown")
     for performer in node.values("performer"):

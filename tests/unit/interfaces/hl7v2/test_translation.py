@@ -368,3 +368,13 @@ async def test_a_text_is_kept_whole(hospital, kind, written, kept):
 async def test_several_values_of_a_string_are_several(hospital):
     await hospital.send("ORU^R01", pid(), "OBR|1||F1|A^a^L|||20240101", "OBX|1|ST|B^b^L||a & b~c||||||F")
     assert [one["valueString"] for one in (await hospital.one("Observation"))["component"]] == ["a & b", "c"]
+
+
+async def test_a_vaccine_that_is_given_after_all_has_no_reason_why_not(hospital):
+    given = "RXA|0|1|20240101|20240101|08^HepB^CVX|999||||||||||||{}||{}"
+    await hospital.send("VXU^V04", pid(), "ORC|RE|9^H|8^H", given.format("00^Parental^NIP002", "RE"))
+    refused = await hospital.one("Immunization")
+    assert (refused["status"], refused["statusReason"]["coding"][0]["code"]) == ("not-done", "00")
+    await hospital.send("VXU^V04", pid(), "ORC|RE|9^H|8^H", given.format("", "CP"), sent="20240103")
+    done = await hospital.one("Immunization")
+    assert (done["status"], "statusReason" in done) == ("completed", False)
