@@ -53,6 +53,8 @@ async def test_staff_are_whom_visits_name(hospital: Hospital):
     assert (await hospital.one("Practitioner"))["active"] is False
     again = await hospital.send("ADT^A08", pid(), VISIT, sent="20240105")
     assert (await hospital.one("Practitioner"))["active"] is False and again.errors == []
+    await hospital.send("MFN^M02", FILE, "MFE|MAD|||7^DOC^HOSP|CWE", STAFF.replace("|A|", "||"), sent="20240106")
+    assert (await hospital.one("Practitioner"))["active"] is True
 
 
 async def test_a_group_number_makes_nobody_another(hospital: Hospital):
@@ -77,6 +79,8 @@ async def test_locations_are_where_visits_are(hospital: Hospital):
     made = await hospital.send("MFN^M05", PLACES.replace("UPD", "REP"), "MFE|MDL|||W^^^HOSP|PL", sent="20240104")
     assert (await hospital.one("Location", name="W"))["status"] == "inactive"
     assert "MFI-3" in made.issues[0]
+    await hospital.send("MFN^M05", PLACES, "MFE|MAD|||W^^^HOSP|PL", ward, sent="20240105")
+    assert (await hospital.one("Location", name="W"))["status"] == "active"
 
 
 async def test_linked_patients_see_each_other_until_they_are_parted(hospital: Hospital):
