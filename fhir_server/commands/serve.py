@@ -25,6 +25,7 @@ from fhir_server.core.errors import error
 from fhir_server.core.garbage import tune
 from fhir_server.core.logs import configure
 from fhir_server.core.settings import Settings
+from fhir_server.rest.http1.stopping import stop_signals
 
 if TYPE_CHECKING:
     from fhir_server.core.sharing import Share
@@ -41,7 +42,7 @@ def serve(
     ] = False,
 ) -> None:
     """Start the FHIR server. Every option can also be set as HMS_NAME in the environment or in the file of --config."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stop_signals():
         signal.signal(number, stopped)
     require_safe(settings)
     require_whole(settings)

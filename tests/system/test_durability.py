@@ -64,9 +64,13 @@ def test_a_stop_under_load_answers_what_it_has_begun_and_begins_nothing_else(tmp
     assert "whole" in hms("check", "--data", tmp_path)
 
 
-def test_a_request_under_way_is_answered_before_the_stop(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "terminal closed"])
+def test_a_request_under_way_is_answered_before_the_stop(tmp_path: Path, asked: signal.Signals, workers: int) -> None:
     body = json.dumps({"resourceType": "Patient", "id": "late"}).encode()
-    with serving(tmp_path) as server:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup's, which the server would heed
+    with serving(tmp_path, "--workers", workers) as server:
+        signal.signal(signal.SIGHUP, before)
         host, port = server.origin.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=30) as connection:
             connection.sendall(
@@ -74,15 +78,27 @@ def test_a_request_under_way_is_answered_before_the_stop(tmp_path: Path) -> None
                 b"Content-Type: application/fhir+json\r\nContent-Length: %d\r\n\r\n" % len(body)
             )
             assert connection.recv(1000).startswith(b"HTTP/1.1 100"), "the server waits for the body"
-            server.process.send_signal(signal.SIGTERM)
+            server.process.send_signal(asked)
             with pytest.raises(httpx.TransportError):  # refused, or reset where it came between accept and close
                 while httpx.get(f"{server.origin}/health/live").status_code == 200:
                     pass
             connection.sendall(body)
             assert connection.recv(1000).startswith(b"HTTP/1.1 201")
-        server.process.wait(30)
+        assert server.process.wait(30) == 0
     with serving(tmp_path) as server:
         assert httpx.get(f"{server.base}/Patient/late").status_code == 200
+
+
+def test_a_closed_terminal_leaves_a_server_behind_nohup_alone(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with serving(tmp_path, "--workers", 2) as server:
+            os.killpg(server.process.pid, signal.SIGHUP)
+            server.process.send_signal(signal.SIGHUP)
+            assert all(httpx.get(f"{server.origin}/health/live").status_code == 200 for _ in range(20))
+            assert server.process.poll() is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_worker_that_dies_is_replaced_and_the_others_go_on(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from fhir_server.core.sharing import Share
 from fhir_server.rest.http1.accepting import Accepting
 from fhir_server.rest.http1.host import Host
 from fhir_server.rest.http1.lifespan import Lifespan
+from fhir_server.rest.http1.stopping import stop_signals
 
 OPEN_FILES = 65_536  # connections and files; where a process may have so many
 
@@ -29,7 +30,7 @@ def run(
     tls: ssl.SSLContext | None = None,
     share: Share | None = None,
 ) -> bool:
-    """Serves the application that make gives, until SIGTERM or SIGINT; whether it had started.
+    """Serves the application that make gives, until one of `stop_signals`; whether it had started.
 
     share: this process's part of the connections, where several listen. A stop answers the requests under way for up to
     stop_seconds; a second SIGINT ends it at once.
@@ -44,8 +45,8 @@ def run(
                 at_once.set()
             stop.set()
 
-        loop.add_signal_handler(signal.SIGTERM, stop.set)
-        loop.add_signal_handler(signal.SIGINT, interrupted)
+        for number in stop_signals():
+            loop.add_signal_handler(number, interrupted if number == signal.SIGINT else stop.set)
         parent = multiprocessing.parent_process()
         if parent is not None:
             loop.add_reader(parent.sentinel, stop.set)

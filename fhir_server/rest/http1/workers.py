@@ -19,6 +19,7 @@ from multiprocessing.process import BaseProcess
 import structlog
 
 from fhir_server.core.sharing import Share, counts_of_copies
+from fhir_server.rest.http1.stopping import stop_signals
 
 NOT_STARTED = 3  # the exit code of a worker that can't start
 SHORT = 1.0  # seconds; a worker that lived no longer is replaced after as many
@@ -32,7 +33,7 @@ Work = Callable[[socket.socket, Share | None], None]
 
 
 def keep(count: int, work: Work, listening: socket.socket, stop_seconds: float) -> bool:
-    """Keeps so many processes that run work(listening, share), until SIGTERM or SIGINT; False where none can start.
+    """Keeps so many processes that run work(listening, share), until one of `stop_signals`; False where none can start.
 
     One that can't start while another is there (the disk was full, the program is being replaced) is tried again.
     work: a function of a module, which a fresh process can import; it exits with NOT_STARTED where it can't start.
@@ -48,7 +49,7 @@ def keep(count: int, work: Work, listening: socket.socket, stop_seconds: float) 
         stopping = True
 
     before = signal.set_wakeup_fd(waker.fileno())
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stop_signals():
         signal.signal(number, stop)
 
     counts = counts_of_copies(count) if sys.platform == "linux" else None  # others are no copies, and share no memory
@@ -105,7 +106,7 @@ def keep(count: int, work: Work, listening: socket.socket, stop_seconds: float) 
 def begin(work: Work, listening: socket.socket, share: Share | None) -> None:
     """The worker's own start: signals are its own again."""
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stop_signals():
         signal.signal(number, signal.SIG_DFL)
     work(listening, share)
 
