@@ -120,6 +120,26 @@ def test_that_something_is_copied_is_said(browser: Chromium, server: Server):
     browser.until(f"['Copied', 'Not copied'].includes({FOCUSED}.nextElementSibling.textContent)")
 
 
+@pytest.mark.parametrize("place", ["#/Patient/karim", "#/Patient?_id=karim"])
+def test_what_is_written_from_right_to_left_keeps_its_order(browser: Chromium, server: Server, place: str):
+    put(server, {"resourceType": "Patient", "id": "karim", "address": [{"line": ["شارع 12"], "city": "القاهرة 11511"}]})
+    goes(browser, server, place)
+    ends = """(() => {
+      const [words] = [...document.querySelectorAll("main bdi")].map((each) => each.firstChild)
+        .filter((each) => each.textContent.includes("11511"));
+      const at = (part) => {
+        const range = document.createRange();
+        range.setStart(words, words.textContent.indexOf(part));
+        range.setEnd(words, words.textContent.indexOf(part) + part.length);
+        return range.getBoundingClientRect().left;
+      };
+      return [at("شارع"), at("12"), at("القاهرة"), at("11511")];
+    })()"""
+    browser.call("Emulation.setDeviceMetricsOverride", width=1600, height=844, deviceScaleFactor=1, mobile=False)
+    found = browser.run(ends)
+    assert found == sorted(found, reverse=True)
+
+
 @pytest.mark.parametrize("dark", ["light", "dark"])
 def test_the_documentation_of_the_interface_can_be_read(browser: Chromium, server: Server, dark: str):
     browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": dark}])

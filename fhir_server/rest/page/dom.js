@@ -25,6 +25,11 @@ function append(element, children) {
   }
 }
 
+/** Words of people, in the direction in which they are written, whatever stands around them. */
+export function written(words, attributes = {}) {
+  return h("bdi", attributes, words);
+}
+
 /** The head of a column; one without a name is no heading. */
 export function columnHead(name) {
   return name ? h("th", { scope: "col" }, name) : h("td");

@@ -2,7 +2,7 @@
 
 import { columns } from "./columns.js";
 import { date, period } from "./dates.js";
-import { h } from "./dom.js";
+import { h, written } from "./dom.js";
 import { text } from "./format.js";
 import { label } from "./labels.js";
 import { placeHash, referenceHash } from "./location.js";
@@ -73,7 +73,7 @@ function brief(value, base) {
   if (shape === "Quantity" || shape === "Money") return h("span", { class: "figure" }, text(value));
   const hash = shape === "Reference" && value.reference ? referenceHash(value.reference, base) : null;
   if (shape === "Identifier") return value.value ?? text(value);
-  if (!hash) return text(value);
+  if (!hash) return written(text(value));
   const shown = value.display ?? value.reference.replace(/([0-9a-f]{8})-[0-9a-f-]{27}$/, "$1…");
   return h("a", { href: hash, title: value.reference, class: value.display ? null : "reference" }, shown);
 }

@@ -1,7 +1,7 @@
 // One value of a resource as elements of the page: links, codes, dates, attachments.
 
 import { date } from "./dates.js";
-import { fold, h, outsideLink } from "./dom.js";
+import { fold, h, outsideLink, written } from "./dom.js";
 import { codeOf, coding, text } from "./format.js";
 import { bytes, systemLabel } from "./labels.js";
 import { referenceHash } from "./location.js";
@@ -16,13 +16,13 @@ const NODES = {
   CodeableConcept: (v) => {
     const codings = v.coding ?? [];
     const shown = text(v);
-    return [shown, codings.map((each) => codeChip(each, shown))];
+    return [written(shown), codings.map((each) => codeChip(each, shown))];
   },
   Coding: (v) => [coding(v), codeChip(v, coding(v))],
   Identifier: (v) => [h("span", { class: "mono" }, v.value ?? ""), qualifier(kindOf(v), v.system)],
   ContactPoint: (v) => [contactLink(v), qualifier([v.system, v.use].filter(Boolean).join(", "))],
-  HumanName: (v) => [text(v), v.use && qualifier(v.use), v.period && qualifier(text(v.period))],
-  Address: (v) => [text(v), v.use && qualifier(v.use), v.period && qualifier(text(v.period))],
+  HumanName: (v) => [written(text(v)), v.use && qualifier(v.use), v.period && qualifier(text(v.period))],
+  Address: (v) => [written(text(v)), v.use && qualifier(v.use), v.period && qualifier(text(v.period))],
   Quantity: (v) => h("span", { class: "figure", title: codeOf(v) || null }, text(v)),
   Money: (v) => h("span", { class: "figure" }, text(v)),
   Attachment: attachment,
@@ -86,9 +86,9 @@ function contactLink({ system, value = "" }) {
 }
 
 function longText(shown) {
-  if (shown.length <= LONG_TEXT) return h("span", { class: "text" }, shown);
+  if (shown.length <= LONG_TEXT) return written(shown, { class: "text" });
   return [
-    h("span", { class: "text" }, `${shown.slice(0, LONG_TEXT / 2)}… `),
+    written(`${shown.slice(0, LONG_TEXT / 2)}… `, { class: "text" }),
     fold(`All ${bytes(shown.length)}`, () => h("pre", { class: "text" }, shown)),
   ];
 }
