@@ -68,6 +68,26 @@ def patient_kept(connection: Connection, reference: str) -> str:
     return found[0][0] if found else ""
 
 
+def numbers_of(connection: sqlite3.Connection, change: Change) -> set[str]:
+    """The identifiers, without their systems, of the Organization that a change is of; none for other types."""
+    if change.type != "Organization":
+        return set()
+    found = connection.execute("SELECT value FROM payer WHERE reference = ?", (f"Organization/{change.id}",))
+    return {row[0] for row in found}
+
+
+def insured_by(connection: sqlite3.Connection, numbers: set[str]) -> set[str]:
+    """The patients whose Coverages name a payer by one of these identifiers."""
+    sql = "SELECT patient, body FROM fact WHERE type = 'Coverage' AND instr(body, ?) = 0"  # most name it by reference
+    found = connection.execute(sql, (b'"payor":[{"reference"',)) if numbers else ()
+    return {
+        patient
+        for patient, body in found
+        for payor in decode(bytes(body)).get("payor", ())
+        if payor.get("identifier", {}).get("value") in numbers
+    }
+
+
 def of_patient(connection: Connection, type: str, patient: str) -> Iterator[Json]:
     """All of a type of a patient, in order of their ids."""
     for row in rows(connection, "SELECT body FROM fact WHERE patient = ? AND type = ? ORDER BY id", (patient, type)):

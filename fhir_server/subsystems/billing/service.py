@@ -94,13 +94,17 @@ class Billing:
 
     def _take_all(self, changes: Sequence[Change], position: int | None) -> None:
         with self.store.writing(position) as connection:
+            numbers: set[str] = set()  # identifiers of Organizations that others have now
             payers_changed = False
             sources: set[str] = set()
             codes: set[str] = set()
             encounters: set[str] = set()
             for change in changes:
                 payers_changed |= change.type == "Organization"
+                before = facts.numbers_of(connection, change)
                 sources |= self._take(connection, change, codes, encounters)
+                numbers |= before ^ facts.numbers_of(connection, change)
+            sources |= _insured_otherwise(connection, facts.insured_by(connection, numbers))
             sources.update(priced_by(connection, codes, rules()))
             visits: dict[str, set[str]] = {}
             for source in sorted(sources):

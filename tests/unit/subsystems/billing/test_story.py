@@ -16,6 +16,7 @@ from tests.unit.subsystems.billing.story import (
     CPT,
     ICD10,
     NOW,
+    PAYER_ID,
     Story,
     answer,
     coded,
@@ -257,6 +258,25 @@ async def test_a_coverage_that_is_deleted_or_given_to_another_prices_and_pays_no
     assert (await story.fhir.get(f"Invoice/invoice-{id}")).json()["status"] == "issued"
     await story.delete("Coverage/cov")
     assert story.rows(price) == [(12550,)]
+
+
+async def test_a_payer_that_is_known_by_an_identifier_later_than_its_coverage_prices_and_pays_from_then_on(
+    story: Story,
+):
+    late = {"identifier": {"system": PAYER_ID, "value": "70077"}}
+    named = coverage("cov2", "", 2) | {"payor": [late]}
+    await story.store(named, *definitions("code,price,payer\n99213,99.00,Organization/second\n"))
+    id = await story.claim()
+    [sent] = await story.send()
+    await story.load(story.remittance(answer(sent["text"])))
+    assert (await story.fhir.get(f"Invoice/invoice-{id}")).json()["status"] == "issued"
+    await story.store(payer("second", "70077", "Second Payer"))
+    assert (await story.fhir.get(f"Invoice/invoice-{id}")).json()["status"] == "cancelled"
+    await story.follow(id, "void")
+    await story.delete("Coverage/cov")
+    assert story.rows("SELECT cents FROM charge WHERE code = '99213'") == [(9900,)]
+    await story.store(payer("second", "70078", "Second Payer"))
+    assert story.rows("SELECT cents FROM charge WHERE code = '99213'") == [(12550,)]
 
 
 async def test_a_claim_of_a_deleted_encounter_is_work_until_it_is_voided(story: Story):
