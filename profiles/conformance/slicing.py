@@ -22,6 +22,7 @@ Json = dict[str, Any]
 Item = tuple[int, Any, Any, str]  # position (-1 where the element does not repeat), value, twin, FHIR type
 
 UNBOUNDED = float("inf")
+DEFAULT = "@default"  # the slice of what belongs to no other
 
 
 class Slice(NamedTuple):
@@ -69,13 +70,15 @@ def slicing_check(
     if typed and len(node.types()) == 1 and node.element.get("min", 0) > 0:
         slices = [each._replace(minimum=0) for each in slices]  # the element itself says that it is needed
 
+    default = next((each for each in slices if each.name == DEFAULT), None)
+
     def find(value: Any, type_name: str, context: Context) -> Slice | None:
         if by_url and isinstance(value, dict):
-            return urls.get(value.get("url", ""))
+            return urls.get(value.get("url", ""), default)
         for each in slices:
-            if each.matches(value, type_name, context):
+            if each is not default and each.matches(value, type_name, context):
                 return each
-        return None
+        return default
 
     def check(items: list[Item], context: Context) -> Problems | None:
         found: Problems | None = None
@@ -142,6 +145,10 @@ def _what_keeps_out(wanted: Slice, items: list[Item], context: Context) -> Probl
     return None
 
 
+def _any(_value: Any, _type_name: str, _context: Context) -> bool:
+    return True
+
+
 def _count(number: int) -> str:
     return "a" if number == 1 else f"at least {number}"
 
@@ -159,6 +166,8 @@ def _slice(
         loose.append(by_profiles_type(node, discriminator["path"], compiler) if by_profile else matcher)
         matchers.append(matcher)
         hints.append(hint)
+    if name == DEFAULT:
+        matchers, hints, loose = [_any], ["what belongs to no other"], []
     if not matchers:
         by = " or ".join(f"{each['type']} of {each['path']}" for each in discriminators)
         raise ValueError(f"the slice {name} of {node.name} can't be told apart by {by}")
@@ -168,7 +177,7 @@ def _slice(
         name=name,
         what=f"'{name}' ({hint})" if hint else f"'{name}'",
         matches=every(matchers),
-        resembles=every(loose) if any(d["type"] == "profile" for d in discriminators) else None,
+        resembles=every(loose) if loose and any(d["type"] == "profile" for d in discriminators) else None,
         check=item_check(node),
         minimum=node.element.get("min", 0),
         maximum=UNBOUNDED if maximum == "*" else int(maximum),

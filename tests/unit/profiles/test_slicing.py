@@ -329,3 +329,34 @@ def test_slices_of_an_element_that_is_as_another_one_stand_in_place_of_what_is_s
     assert issues_by({"resourceType": "Parameters", "parameter": [outer]}, strict) == []
     wrong = {"resourceType": "Parameters", "parameter": [{**outer, "part": [{**part, "name": "two"}]}]}
     assert issues_by(wrong, strict) == [("Parameters.parameter[0].part", "slice-min")]
+
+
+def test_the_default_slice_has_what_belongs_to_no_other():
+    strict = profile(
+        "Patient",
+        ("Patient.name", by("value", "text", rules="closed")),
+        ("Patient.name", {"sliceName": "@default", "max": "1"}),
+        ("Patient.name.family", {"min": 1}),
+        ("Patient.name", {"sliceName": "a", "max": "1"}),
+        ("Patient.name.text", {"min": 1, "fixedString": "a"}),
+    )
+    names = [{"text": "a"}, {"family": "x"}]
+    assert issues_by({"resourceType": "Patient", "name": names}, strict) == []
+    broken = [("Patient.name[1].family", "cardinality-min")]
+    assert issues_by({"resourceType": "Patient", "name": [names[0], {"text": "x"}]}, strict) == broken
+    again = [("Patient.name[2]", "slice-max")]
+    assert issues_by({"resourceType": "Patient", "name": [*names, {"family": "y"}]}, strict) == again
+
+
+def test_extensions_of_no_other_slice_are_of_the_default_one():
+    strict = profile(
+        "Patient",
+        ("Patient.extension", {"slicing": {"discriminator": [{"type": "value", "path": "url"}], "rules": "closed"}}),
+        ("Patient.extension", {"sliceName": "a", "max": "1"}),
+        ("Patient.extension.url", {"fixedUri": "http://e.org/a"}),
+        ("Patient.extension", {"sliceName": "@default", "max": "1"}),
+    )
+    one, other, third = ({"url": f"http://e.org/{name}", "valueBoolean": True} for name in "abc")
+    assert issues_by({"resourceType": "Patient", "extension": [one, other]}, strict) == []
+    told = [("Patient.extension[2]", "slice-max")]
+    assert issues_by({"resourceType": "Patient", "extension": [one, other, third]}, strict) == told
