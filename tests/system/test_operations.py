@@ -418,6 +418,10 @@ async def test_graphs_and_documents_have_the_versions_that_references_name(fhir:
 async def test_convert_gives_the_other_format(fhir: Fhir) -> None:
     answer = await fhir.post("$convert", {"resourceType": "Patient", "active": True}, accept="application/fhir+xml")
     assert answer.text.endswith('<Patient xmlns="http://hl7.org/fhir"><active value="true"/></Patient>')
+    refused = await fhir.post("$convert", {"resourceType": "Patient"}, accept="text/turtle")
+    assert refused.status_code == 406 and "text/turtle" in issue_of(refused)["diagnostics"]
+    for asked in ("xml", "application/fhir%2Bxml"):
+        assert (await fhir.post(f"$convert?_format={asked}", {"resourceType": "Patient"})).text.startswith("<?xml")
 
 
 async def test_an_unknown_operation_or_parameter_names_the_nearest(fhir: Fhir) -> None:
