@@ -21,12 +21,12 @@ def main() -> None:
 def _run() -> None:
     import sqlite3
 
-    from fhir_server.commands.program import app
+    from fhir_server.commands.program import asked, program
     from fhir_server.core.errors import FhirError
     from fhir_server.core.full_disk import FULL
 
     try:
-        app(prog_name="hms")
+        program(asked(sys.argv[1:]))(prog_name="hms")
     except FhirError as problem:
         hint = (
             " Where this command has no --token, use --data on the server's machine." if problem.status == 401 else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from httpx._transports import default as transports
 
 from fhir_server import bootstrap
 from fhir_server.api import FhirServer
@@ -29,6 +31,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "embedded(reason): about the embedded engine alone")
+    # each client of httpx loads all authorities of the world, also for plain HTTP, which takes 50 ms; none is met here
+    trusting_none = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made = transports.create_ssl_context
+    transports.create_ssl_context = lambda verify=True, **others: (
+        trusting_none if verify is True else made(verify, **others)
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

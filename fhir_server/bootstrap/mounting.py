@@ -7,10 +7,12 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from fhir_server import definitions as r4
 from fhir_server.api import FhirServer
 from fhir_server.bootstrap.machine import now
 from fhir_server.bootstrap.starting import start
 from fhir_server.client import NamedClient
+from fhir_server.core.garbage import tune
 from fhir_server.core.ports import Caller, Clock
 from fhir_server.core.settings import Settings
 from fhir_server.rest.app import Application
@@ -39,6 +41,15 @@ def application(settings: Settings, clock: Clock = now) -> Application:
         return server
 
     return Application(started, lambda server: beside(server, mounted), observer(settings))
+
+
+def preload(settings: Settings) -> None:
+    """Loads what the processes of a server need, in the one that they are copies of, and tidies it up for them."""
+    r4.load()
+    if settings.dicom:
+        import interfaces.dicom.acceptor
+        import interfaces.dicom.web.application  # noqa: F401
+    tune()
 
 
 async def interfaces_of(server: FhirServer, clock: Clock) -> list[Mounted]:

@@ -60,11 +60,6 @@ def checker(settings: Settings, definitions: Definitions, service: Terminology, 
     return Checker(settings, definitions, sources, service, service.store.generation)
 
 
-def preload() -> None:
-    """Loads what every worker needs, in the process that they are copies of."""
-    r4.load()
-
-
 async def start(
     settings: Settings, clock: Clock = now, *, lasting: bool = False, restoring: bool = False
 ) -> FhirServer:

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from fhir_server.commands.program import app
+from fhir_server.commands.program import program
 from fhir_server.core.settings import Settings
 
 HEAD = """# Commands
@@ -28,7 +28,7 @@ MANY = 50  # options: those of all settings
 
 def commands_page() -> str:
     """The page as Markdown."""
-    return HEAD + "".join(map(_section, _commands("hms", typer.main.get_command(app))))
+    return HEAD + "".join(map(_section, _commands("hms", typer.main.get_command(program()))))
 
 
 def _commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:

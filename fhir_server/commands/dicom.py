@@ -86,13 +86,18 @@ def banner(settings: Settings, listening: socket.socket) -> str:
 
 
 @contextlib.contextmanager
-def beside(settings: Settings) -> Iterator[str]:
-    """The DICOM listener in a process beside `hms serve`, where the settings want one; gives its line of the banner."""
+def beside(settings: Settings, *others: socket.socket) -> Iterator[str]:
+    """The DICOM listener in a process beside `hms serve`, where the settings want one; gives its line of the banner.
+
+    others: sockets that are not for it.
+    """
     if not settings.dicom:
         yield ""
         return
+    from fhir_server.bootstrap import preload
     from interfaces.dicom.listener import beside as process
 
     listening = bind(settings)
-    with process(settings, listening, functools.partial(opened, settings)):
+    preload(settings)
+    with process(settings, listening, functools.partial(opened, settings), others):
         yield banner(settings, listening)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import multiprocessing
 import os
 import signal
 import socket
 import sqlite3
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ import msgspec
 import structlog
 
 from fhir_server.commands.opening import client
-from fhir_server.core.children import unheeding
+from fhir_server.core.children import COPIES, FRESH, unheeding
 from fhir_server.core.errors import FhirError
 from fhir_server.core.logs import configure
 from fhir_server.core.settings import Settings
@@ -109,17 +108,19 @@ def _with_pages(application: Any, found: Any) -> Any:
     return answer
 
 
-def host(settings: Settings, listening: socket.socket, server: str = "") -> None:
+def host(settings: Settings, listening: socket.socket, others: Sequence[socket.socket] = ()) -> None:
     """Runs the subsystems of the settings on a socket until SIGTERM, or until what started this process ends.
 
-    It exits with NOT_STARTED where they can't start, and the log says why.
+    others: sockets that are not for it. It exits with NOT_STARTED where they can't start, and the log says why.
     """
     from fhir_server.rest.http1 import serving
 
+    for other in others:
+        other.close()
     configure(settings)
     with contextlib.suppress(OSError):
         os.nice(NICENESS)
-    opening = functools.partial(client, server, settings, existing=False)
+    opening = functools.partial(client, "", settings, existing=False)
     try:
         serving.run(lambda: Hosted(settings, opening), listening, min(settings.stop_seconds, STOP_SECONDS))
     except (FhirError, OSError, sqlite3.Error) as problem:  # a wrong file of a setting, a full disk
@@ -128,14 +129,16 @@ def host(settings: Settings, listening: socket.socket, server: str = "") -> None
 
 
 @contextlib.contextmanager
-def beside(settings: Settings) -> Iterator[list[str]]:
+def beside(settings: Settings, *others: socket.socket) -> Iterator[list[str]]:
     """A process beside `hms serve` with the subsystems of the settings, where there are some; gives the banner's lines.
 
-    It is started again where it ends. FhirError "value" for a name that is none, or what a subsystem can't start with.
+    others: sockets that are not for it. It is started again where it ends. FhirError "value" for a name that is none,
+    or what a subsystem can't start with.
     """
     if not settings.subsystems:
         yield []
         return
+    from fhir_server.bootstrap import preload
     from fhir_server.subsystems.registry import SOCKET_VARIABLE, chosen
 
     found = chosen(settings)
@@ -148,7 +151,8 @@ def beside(settings: Settings) -> Iterator[list[str]]:
         listening.bind(str(path))
         listening.listen(BACKLOG)
         os.environ[SOCKET_VARIABLE] = str(path)
-        keeper = _Keeper(own, listening)
+        keeper = _Keeper(own, listening, others)
+        preload(settings)
         keeper.start()
         try:
             yield [f"{each.title:<12} /{each.name}/" for each in found]
@@ -159,20 +163,20 @@ def beside(settings: Settings) -> Iterator[list[str]]:
 class _Keeper:
     """Keeps the process running."""
 
-    def __init__(self, settings: Settings, listening: socket.socket) -> None:
+    def __init__(self, settings: Settings, listening: socket.socket, others: Sequence[socket.socket]) -> None:
         self._settings = settings
         self._listening = listening
+        self._others = others
         self._stopping = threading.Event()
-        self._spawn = multiprocessing.get_context("spawn")
         self._thread = threading.Thread(target=self._keep, name="subsystems", daemon=True)
 
     def start(self) -> None:
-        self._begin()
+        self._begin(COPIES, self._others)
         self._thread.start()
 
-    def _begin(self) -> None:
-        self._process = self._spawn.Process(
-            target=host, args=(self._settings, self._listening), name="subsystems", daemon=True
+    def _begin(self, context: Any, others: Sequence[socket.socket] = ()) -> None:
+        self._process = context.Process(
+            target=host, args=(self._settings, self._listening, others), name="subsystems", daemon=True
         )
         with unheeding():
             self._process.start()
@@ -188,7 +192,7 @@ class _Keeper:
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:
                 pause = 1.0
-            self._begin()
+            self._begin(FRESH)
 
     def stop(self) -> None:
         self._stopping.set()

@@ -2,94 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from fhir_server.commands.access import launch, token
-from fhir_server.commands.analytics import kpi, sql
-from fhir_server.commands.anonymity import k_anonymity
-from fhir_server.commands.audit import audit
-from fhir_server.commands.backup import backup, restore
-from fhir_server.commands.billing import billing
-from fhir_server.commands.check import check
-from fhir_server.commands.clients import client
-from fhir_server.commands.dicom import dicom
-from fhir_server.commands.export import export
-from fhir_server.commands.hl7 import hl7
-from fhir_server.commands.info import info, product
-from fhir_server.commands.keys import keys
-from fhir_server.commands.load import load
-from fhir_server.commands.packages import packages
-from fhir_server.commands.project import project
-from fhir_server.commands.reindex import reindex
-from fhir_server.commands.report import report
-from fhir_server.commands.score import score
-from fhir_server.commands.serve import serve
-from fhir_server.commands.story import story
-from fhir_server.commands.subsystem import subsystem
-from fhir_server.commands.tables import tables
-from fhir_server.commands.terminology import terminology
-from fhir_server.commands.trace import trace
-from fhir_server.commands.users import user
-from fhir_server.commands.validate import validate
+# name -> the module here in which it stands under its name: a command, or a group of them. Those are 30 modules and
+# some thousand options, of which a program that runs needs one command's.
+COMMANDS = {
+    "serve": "serve",
+    "load": "load",
+    "export": "export",
+    "validate": "validate",
+    "check": "check",
+    "reindex": "reindex",
+    "project": "project",
+    "info": "info",
+    "backup": "backup",
+    "restore": "backup",
+    "token": "access",
+    "launch": "access",
+    "sql": "analytics",
+    "kpi": "analytics",
+    "tables": "tables",
+    "score": "score",
+    "trace": "trace",
+    "story": "story",
+    "k-anonymity": "anonymity",
+    "packages": "packages",
+    "billing": "billing",
+    "report": "report",
+    "subsystem": "subsystem",
+    "user": "users",
+    "audit": "audit",
+    "keys": "keys",
+    "client": "clients",
+    "terminology": "terminology",
+    "dicom": "dicom",
+    "hl7": "hl7",
+}
 
-app = typer.Typer(
-    name="hms",
-    help="Ultimate HMS: a FHIR R4 server.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_show_locals=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+
+def program(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """`hms` with these commands."""
+    made = typer.Typer(
+        name="hms",
+        help="Ultimate HMS: a FHIR R4 server.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_show_locals=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    made.callback()(hms)
+    for name in names:
+        found = getattr(import_module(f"fhir_server.commands.{COMMANDS[name]}"), name.replace("-", "_"))
+        if isinstance(found, typer.Typer):
+            made.add_typer(found, name=name)
+        else:
+            made.command(name)(found)
+    return made
+
+
+def asked(arguments: list[str]) -> Iterable[str]:
+    """The command that arguments begin with; all where that is none, for what is said then."""
+    return arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS
 
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from fhir_server.commands.info import product
+
         print(product())
         raise typer.Exit
 
 
-@app.callback()
 def hms(
     version: Annotated[
         bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_version)
     ] = False,
 ) -> None:
     """What holds for every command."""
-
-
-for command in (
-    serve,
-    load,
-    export,
-    validate,
-    check,
-    reindex,
-    project,
-    info,
-    backup,
-    restore,
-    token,
-    launch,
-    sql,
-    kpi,
-    tables,
-    score,
-    trace,
-    story,
-):
-    app.command()(command)
-app.add_typer(packages, name="packages")
-app.add_typer(billing, name="billing")
-app.add_typer(report, name="report")
-app.add_typer(subsystem, name="subsystem")
-app.add_typer(user, name="user")
-app.command("k-anonymity")(k_anonymity)
-app.add_typer(audit, name="audit")
-app.add_typer(keys, name="keys")
-app.add_typer(client, name="client")
-app.add_typer(terminology, name="terminology")
-app.add_typer(dicom, name="dicom")
-app.add_typer(hl7, name="hl7")

@@ -69,7 +69,7 @@ def serve(
         load_samples(settings)
     configure(settings)
     os.environ.update(environment(settings))
-    with beside(settings) as dicom, hosted(settings) as subsystems:
+    with beside(settings, listening) as dicom, hosted(settings, listening) as subsystems:
         print(banner(settings, samples, dicom, *messages, *subsystems), file=sys.stderr, flush=True)
         run(settings, listening)
 
@@ -91,7 +91,7 @@ def run(settings: Settings, listening: socket.socket) -> None:
         from fhir_server.rest.http1.workers import keep
         from fhir_server.rest.request_times import FOLDER_VARIABLE
 
-        preload()
+        preload(settings)
 
         with tempfile.TemporaryDirectory(prefix="ultimate-hms-") as folder:
             os.environ[FOLDER_VARIABLE] = folder

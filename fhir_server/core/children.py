@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
+from typing import Any
+
+# Processes that are copies of this one, where the system makes them safely: what it has loaded they need not load, and
+# share as memory. It must have no other threads then, and nothing open that is for one process only.
+COPIES: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+FRESH: Any = multiprocessing.get_context("spawn")  # processes that load all anew
 
 
 @contextmanager

@@ -8,12 +8,12 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import structlog
 
-from fhir_server.core.children import unheeding
+from fhir_server.core.children import COPIES, FRESH, unheeding
 from fhir_server.core.errors import FhirError, error
 from fhir_server.core.garbage import tune
 from fhir_server.core.logs import configure
@@ -31,10 +31,6 @@ log = structlog.get_logger("dicom")
 
 def listen(settings: Settings, listening: socket.socket, opening: Opening, ready: Any = None) -> None:
     """Accepts associations on a socket until SIGTERM or until the process that started this one is gone."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    _end_with_parent(stop)
     configure(settings)
     archive = Archive(settings)
     configuration = Configuration(settings)
@@ -43,16 +39,22 @@ def listen(settings: Settings, listening: socket.socket, opening: Opening, ready
     moment = archive.clock()
     archive.write(lambda index: tell_restarted(index, moment))
     archive.close()
-    spawn = multiprocessing.get_context("spawn")
-    counts: Any = spawn.Array("i", settings.dicom_processes, lock=False)
+    counts: Any = FRESH.Array("i", settings.dicom_processes, lock=False)
 
-    def another(at: int) -> Any:
-        return spawn.Process(target=accept, args=(settings, listening, opening, counts, at + 1), daemon=True)
+    def another(at: int, context: Any) -> Any:
+        return context.Process(target=accept, args=(settings, listening, opening, counts, at + 1), daemon=True)
 
-    others = [another(at) for at in range(settings.dicom_processes - 1)]
+    import interfaces.dicom.acceptor  # noqa: F401  the others have it from this process
+
+    others = [another(at, COPIES) for at in range(settings.dicom_processes - 1)]
     with unheeding():
         for process in others:
             process.start()
+    # now that there are copies: one would not heed a stop before it has handlers of its own, and lack the thread
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    _end_with_parent(stop)
     with accepting(settings, listening, opening, Share(counts, 0), worker=True):
         if ready is not None:
             ready.set()
@@ -60,7 +62,7 @@ def listen(settings: Settings, listening: socket.socket, opening: Opening, ready
             for at, process in enumerate(others):
                 if not process.is_alive():
                     log.error("an acceptor process ended and is started again", exit=process.exitcode)
-                    others[at] = another(at)
+                    others[at] = another(at, FRESH)
                     with unheeding():
                         others[at].start()
     for process in others:
@@ -128,8 +130,12 @@ def _end_with_parent(stop: threading.Event) -> None:
     threading.Thread(target=watch, name="dicom-parent", daemon=True).start()
 
 
-def apart(settings: Settings, listening: socket.socket, opening: Opening, ready: Any) -> None:
+def apart(
+    settings: Settings, listening: socket.socket, opening: Opening, ready: Any, others: Sequence[socket.socket]
+) -> None:
     """The listener as the process that `beside` starts: where a setting is wrong, its log has one line that says so."""
+    for other in others:
+        other.close()
     try:
         listen(settings, listening, opening, ready)
     except FhirError as problem:
@@ -138,11 +144,12 @@ def apart(settings: Settings, listening: socket.socket, opening: Opening, ready:
 
 
 @contextlib.contextmanager
-def beside(settings: Settings, listening: socket.socket, opening: Opening) -> Iterator[None]:
-    """The listener in a process of its own, for as long as the block runs."""
-    spawn = multiprocessing.get_context("spawn")
-    ready = spawn.Event()
-    process = spawn.Process(target=apart, args=(settings, listening, opening, ready), name="dicom")
+def beside(
+    settings: Settings, listening: socket.socket, opening: Opening, others: Sequence[socket.socket]
+) -> Iterator[None]:
+    """The listener in a process of its own, for as long as the block runs; others: sockets that are not for it."""
+    ready = COPIES.Event()
+    process = COPIES.Process(target=apart, args=(settings, listening, opening, ready, others), name="dicom")
     with unheeding():
         process.start()
     try:

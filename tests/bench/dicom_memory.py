@@ -59,9 +59,10 @@ def named(process: Path, server: Server) -> str:
         return "starter"
     if "resource_tracker" in line:
         return "tracker"
-    if "spawn_main" not in line:
-        return "worker"
-    return "dicom" if parent == server.process.pid else "acceptor"
+    if parent != server.process.pid:
+        return "acceptor"
+    begun = "".join(each.read_text() for each in process.glob("task/*/children"))
+    return "dicom" if begun else "worker"
 
 
 def memory(server: Server) -> str:

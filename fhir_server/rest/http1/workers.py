@@ -7,7 +7,6 @@ have no other threads, and nothing open that is for one process only.
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 import socket
 import sys
@@ -18,6 +17,7 @@ from multiprocessing.process import BaseProcess
 
 import structlog
 
+from fhir_server.core.children import COPIES
 from fhir_server.core.sharing import Share, counts_of_copies
 from fhir_server.rest.http1.stopping import stop_signals
 
@@ -38,7 +38,6 @@ def keep(count: int, work: Work, listening: socket.socket, stop_seconds: float) 
     One that can't start while another is there (the disk was full, the program is being replaced) is tried again.
     work: a function of a module, which a fresh process can import; it exits with NOT_STARTED where it can't start.
     """
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     woken, waker = socket.socketpair()
     woken.setblocking(False)
     waker.setblocking(False)
@@ -56,7 +55,7 @@ def keep(count: int, work: Work, listening: socket.socket, stop_seconds: float) 
 
     def start(place: int) -> tuple[BaseProcess, float]:
         share = Share(counts, place) if counts is not None else None
-        process = context.Process(target=begin, args=(work, listening, share))
+        process = COPIES.Process(target=begin, args=(work, listening, share))
         process.start()
         return process, time.monotonic()
 

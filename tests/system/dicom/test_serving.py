@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import sqlite3
 import subprocess
 import time
@@ -42,6 +44,27 @@ def test_several_processes_accept_on_one_port_and_end_with_the_server(tmp_path):
         assert counted(tmp_path / "data") == 12
         assert server.stop() == 0
     assert storescu(port, paths[0]).returncode != 0
+
+
+def processes_of(server: Server) -> dict[int, int]:
+    """Those of its process group, each with its parent."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,pgid="], capture_output=True, text=True, check=True).stdout
+    rows = [tuple(map(int, line.split())) for line in listed.splitlines()]
+    return {pid: parent for pid, parent, group in rows if group == server.process.pid}
+
+
+def test_an_acceptor_that_ends_is_started_again_and_none_outlives_a_killed_server(tmp_path):
+    paths = files(study(2), tmp_path / "sent")
+    with serving(tmp_path / "data", *OPTIONS, "--dicom-processes", 2, "--subsystems", "workforce") as server:
+        found = processes_of(server)
+        acceptors = [pid for pid, parent in found.items() if found.get(parent) == server.process.pid]
+        assert len(acceptors) == 1
+        os.kill(acceptors[0], signal.SIGKILL)
+        until(lambda: "an acceptor process ended and is started again" in server.said())
+        assert storescu(port_of(server), *paths).returncode == 0
+        server.process.kill()
+        server.process.wait()
+        until(lambda: not processes_of(server))
 
 
 def test_what_was_acknowledged_survives_a_kill_and_what_lies_between_file_and_index_is_found(tmp_path):

@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
-from fhir_server.commands.program import app
+from fhir_server.commands.program import program
 from fhir_server.core.errors import FhirError
 from fhir_server.security.audit import FILE_NAME, AuditLog, Event
 from fhir_server.security.audit.syslog import as_xml
@@ -40,7 +40,7 @@ async def fill(log: AuditLog) -> None:
 
 
 def run(*arguments: str) -> str:
-    result = CliRunner().invoke(app, ["audit", *arguments])
+    result = CliRunner().invoke(program(), ["audit", *arguments])
     assert result.exit_code == 0, result.output
     return result.stdout
 
@@ -120,12 +120,12 @@ def test_forward_sends_dicom_audit_messages_over_tls_and_each_once(data):
 def test_a_receiver_that_is_not_trusted_gets_nothing(data):
     receiver = Receiver(Authority(data))
     receiver.start()
-    result = CliRunner().invoke(app, ["audit", "forward", "localhost", "--data", str(data), "--port",
+    result = CliRunner().invoke(program(), ["audit", "forward", "localhost", "--data", str(data), "--port",
                                       str(receiver.listening.getsockname()[1])])  # fmt: skip
     assert result.exit_code == 1 and "can't be reached" in str(result.exception)
     assert receiver.got == b""
 
 
 def test_a_name_that_is_none_of_a_receiver(data):
-    result = CliRunner().invoke(app, ["audit", "forward", "é\u202eא", "--data", str(data)])
+    result = CliRunner().invoke(program(), ["audit", "forward", "é\u202eא", "--data", str(data)])
     assert result.exit_code == 1 and isinstance(result.exception, FhirError)

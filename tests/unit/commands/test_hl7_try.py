@@ -5,13 +5,13 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from fhir_server.commands.program import app
+from fhir_server.commands.program import program
 
 MESSAGE = Path(__file__).parents[2] / "data" / "hl7v2" / "messages" / "LAB-ORU-1.hl7"
 
 
 def run(*arguments: str, text: str | None = None):
-    return CliRunner().invoke(app, ["hl7", "try", *arguments], input=text)
+    return CliRunner().invoke(program(), ["hl7", "try", *arguments], input=text)
 
 
 def test_a_line_tells_field_value_element_rule_and_whose_it_is():

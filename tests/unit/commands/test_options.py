@@ -5,7 +5,7 @@ import pytest
 import typer.main
 
 from fhir_server.commands.options import environment
-from fhir_server.commands.program import app
+from fhir_server.commands.program import program
 from fhir_server.core.configuration import load
 from fhir_server.core.settings import Settings
 
@@ -28,6 +28,6 @@ def test_a_worker_gets_the_settings_of_its_server(settings):
 
 
 def test_serve_has_an_option_for_every_setting():
-    serve = typer.main.get_command(app).commands["serve"]
+    serve = typer.main.get_command(program()).commands["serve"]
     options = {option for parameter in serve.params for option in parameter.opts}
     assert {f"--{name.replace('_', '-')}" for name in Settings.__struct_fields__} <= options

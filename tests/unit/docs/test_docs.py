@@ -15,7 +15,7 @@ import typer.main
 from fhir_server.commands.commands_reference import commands_page
 from fhir_server.commands.interfaces_reference import interfaces_page
 from fhir_server.commands.mapping_reference import mapping_page
-from fhir_server.commands.program import app
+from fhir_server.commands.program import program
 from fhir_server.commands.reference import settings_page
 from fhir_server.core.settings import Settings
 
@@ -24,7 +24,7 @@ FOLDERS = ("fhir_server", "interfaces", "mappings", "profiles", "terminology", "
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 MODULES = [f"/{file.relative_to(ROOT)}" for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")]
 TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-COMMANDS = vars(typer.main.get_command(app))["commands"]
+COMMANDS = vars(typer.main.get_command(program()))["commands"]
 
 
 def links_of(page):
