@@ -15,6 +15,7 @@ IMAGING = {"system": "http://terminology.hl7.org/CodeSystem/v2-0074", "code": "R
 CATEGORY = {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "imaging"}
 MEASUREMENT_GROUP = "125007"  # PS3.16 TID 1501
 TRACKING_UID, FINDING_SITE, FINDING = "112040", ("363698007", "G-C0E3"), "121071"
+SITE_MODIFIERS = ("272741003", "G-C171", "106233006", "G-A1F8")  # Laterality, Topographical modifier
 EVALUATIONS = ("C0034375",)  # Qualitative Evaluations, TID 1500 row 10
 VALUES = ("NUM", "CODE", "TEXT")
 # what says of a group or of its image which it is, and is no evaluation (PS3.16 TID 1419, 1501, 1502)
@@ -109,6 +110,7 @@ def observations(model: Model, *, subject: str, study: str, issued: str) -> list
         children = _items(group, "0040A730")
         coded = {_code(child.get("0040A043")): child for child in children}
         site = next((coded[code] for code in FINDING_SITE if code in coded), None)
+        beside = [coded[code] for code in SITE_MODIFIERS if code in coded]
         tracking = coded.get("112039")  # Tracking Identifier
         for child in children:
             if _first(child, "0040A040") not in VALUES or _code(child.get("0040A043")) in ABOUT_THE_GROUP:
@@ -119,15 +121,33 @@ def observations(model: Model, *, subject: str, study: str, issued: str) -> list
             observation["issued"] = issued
             if effective:
                 observation["effectiveDateTime"] = effective
-            for part in (site, *(_items(child, "0040A730"))):
+            own = _items(child, "0040A730")
+            for part, others in ((site, beside), *((part, own) for part in own)):
                 if part is not None and _code(part.get("0040A043")) in FINDING_SITE:
-                    concept = concept_of(part.get("0040A168"))
+                    concept = _site(part, others)
                     if concept:
                         observation["bodySite"] = concept
             if tracking is not None and _first(tracking, "0040A160"):
                 observation["note"] = [{"text": _first(tracking, "0040A160")}]
             made.append(observation)
     return made
+
+
+def _site(item: Model, beside: list[Model]) -> dict[str, Any] | None:
+    """A finding site, with its side and place in the text: a CodeableConcept has one site, however many codes.
+
+    beside: where some senders write what belongs below the site (PS3.16 TID 1419).
+    """
+    site = concept_of(item.get("0040A168"))
+    modifiers = [
+        _meaning(part.get("0040A168"))
+        for part in (*_items(item, "0040A730"), *beside)
+        if _code(part.get("0040A043")) in SITE_MODIFIERS
+    ]
+    if site is None or not any(modifiers):
+        return site
+    named = site.get("text") or site["coding"][0]["code"]
+    return {**site, "text": ", ".join([named, *filter(None, modifiers)])}
 
 
 def _groups(item: Model) -> list[Model]:

@@ -221,6 +221,20 @@ def test_a_measurement_report_becomes_a_report_and_observations(dicom):
     assert written["result"] == [{"reference": f"Observation/{measured['id']}"}]
 
 
+@pytest.mark.parametrize("below", [True, False])
+def test_a_site_keeps_its_side(dicom, below):
+    side = content("CODE", code("272741003", "SCT", "Laterality"), ConceptCodeSequence=[code("7771000", "SCT", "Left")])
+    site = content("CODE", code("G-C0E3", "SRT", "Finding Site"), [side] if below else [])
+    site.ConceptCodeSequence = [code("64033007", "SCT", "Kidney")]
+    margin = content("CODE", code("129736005", "SCT", "Margin"), ConceptCodeSequence=[code("1", "99T", "Sharp")])
+    group = content("CONTAINER", code("125007", "DCM", "Measurement Group"), [site, margin, *([] if below else [side])])
+    receive(dicom, measurement_report(ContentSequence=[group]))
+    idle(dicom)
+    [made] = resources(dicom, "Observation")
+    kidney = {"system": "http://snomed.info/sct", "code": "64033007", "display": "Kidney"}
+    assert made["bodySite"] == {"coding": [kidney], "text": "Kidney, Left"}
+
+
 def test_evaluations_and_groups_within_groups_become_observations_too(dicom):
     margin = content("CODE", code("129736005", "SCT", "Margin"), ConceptCodeSequence=[code("1", "99T", "Spiculated")])
     remark = content("TEXT", code("121106x", "99T", "Appearance"), TextValue="Solid")
