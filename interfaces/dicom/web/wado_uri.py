@@ -32,7 +32,8 @@ def wado(request: WebRequest) -> WebAnswer:
     type = _type(request)
     if type == DICOM:
         syntax = request.parameter("transferSyntax")
-        content = file_of(request.archive, row, {syntax} if syntax else set())
+        accepted = {each.strip() for each in syntax.split(",")} - {""}
+        content = file_of(request.archive, row, set() if "*" in accepted else accepted)  # * is as it is kept
         return tagged(
             request, tag_of([row], DICOM, syntax), ranged(request, WebAnswer(200, [("content-type", DICOM)], content))
         )

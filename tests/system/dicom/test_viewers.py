@@ -100,7 +100,7 @@ def test_ohif_reads_bulk_data_where_the_metadata_say(viewer, images):
     assert got == digest(made.PixelData)
 
 
-@pytest.mark.parametrize("others", [{}, {"transferSyntax": "1.2.840.10008.1.2.1"}])
+@pytest.mark.parametrize("others", [{}, {"transferSyntax": "1.2.840.10008.1.2.1"}, {"transferSyntax": "*"}])
 def test_weasis_reads_instances_by_wado_uri(server, images, others):
     made = images[0]
     query = {"requestType": "WADO", "studyUID": STUDY, "seriesUID": SERIES, "objectUID": made.SOPInstanceUID}
