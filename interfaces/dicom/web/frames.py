@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,15 +10,17 @@ from fhir_server.core.errors import error
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.index import Row
 from interfaces.dicom.archive.instances import attributes, file_of
-from interfaces.dicom.dataset.model import first
+from interfaces.dicom.archive.lost import is_whole, torn
+from interfaces.dicom.dataset.model import first, little_endian
 from interfaces.dicom.dataset.part10 import read_file
 from interfaces.dicom.dataset.syntaxes import EXPLICIT_LITTLE, FRAME_TYPES, syntax
-from interfaces.dicom.dataset.turning import turned
 from interfaces.dicom.dataset.walk import PIXEL_DATA
 from interfaces.dicom.web.accept import media_ranges
 from interfaces.dicom.web.exchange import WebAnswer, WebRequest, not_found, ranged, reason, tagged
 from interfaces.dicom.web.multipart import Part, related
+from interfaces.dicom.web.pixels import Pixels
 from interfaces.dicom.web.resources import model_url, named, split, tag_of
+from interfaces.dicom.web.retrieve import head
 
 OCTETS = "application/octet-stream"
 PIXELS = (PIXEL_DATA, 0x7FE00008, 0x7FE00009)  # whole numbers, floating point numbers, those of double precision
@@ -95,33 +98,46 @@ def how(request: WebRequest, row: Row) -> tuple[bool, str]:
 
 def reading(archive: Archive, row: Row, as_kept: bool) -> Callable[[int], bytes]:
     """What gives the frames of an instance by their numbers; FhirError where it has none, or one can't be decoded."""
-    data = file_of(archive, row)
-    _, data_set = read_file(data)
-    element = next((found for tag in PIXELS if (found := data_set.elements.get(tag))), None)
-    if element is None:
+    data_set = head(archive, row)
+    tag = next((tag for tag in PIXELS if tag in data_set.elements), None)
+    if tag is None:
         raise not_found(f"pixel data in instance {row['instance_uid']}")
+    element = data_set.elements[tag]
+    if not is_whole(archive, row):
+        raise torn(archive, row)
     if as_kept:
-        encapsulated = data_set.bytes(element)
-        return lambda number: _fragments(encapsulated, number, row["frames"])
+        return lambda number: _fragments(archive, row, element.start, number)
     bits = frame_bits(row) if element.fragments is None else 0
-    if bits:
-        pixels = data_set.data[element.start : element.start + element.length]
-        if data_set.how.big:
-            pixels = memoryview(turned(bytes(pixels), element.vr))
-        return lambda number: cut(pixels, (number - 1) * bits, bits)
-    return lambda number: decoded(data, number).tobytes()
+    if not bits:
+        pixels = Pixels(archive, row)
+        return lambda number: decoded(pixels, number).tobytes()
+    if data_set.how.big or data_set.how.deflated:
+        _, whole = read_file(file_of(archive, row))
+        content = memoryview(little_endian(whole, whole.elements[tag]))
+        return lambda number: cut(content, (number - 1) * bits, bits)
+
+    def read(number: int) -> bytes:
+        first = (number - 1) * bits
+        start, end = first // 8, (first + bits + 7) // 8
+        piece = archive.files.read(row["digest"], row["start"] + element.start + start, end - start)
+        return cut(memoryview(piece), first % 8, bits)
+
+    return read
 
 
-def _fragments(encapsulated: bytes, number: int, frames: int) -> bytes:
+def _fragments(archive: Archive, row: Row, start: int, number: int) -> bytes:
     """One frame as it is kept; FhirError where its fragments are not to be found."""
     from pydicom.encaps import get_frame
 
-    try:
-        return get_frame(encapsulated, number - 1, number_of_frames=frames)
-    except Exception as problem:  # of pixel data that is cut or counted wrongly
-        raise error(
-            "not-acceptable", f"Frame {number} can't be found in the pixel data: {reason(problem)}."
-        ) from problem
+    path = archive.files.local(row["digest"])
+    with open(path, "rb") if path is not None else io.BytesIO(file_of(archive, row)) as file:
+        file.seek(row["start"] + start)
+        try:
+            return get_frame(file, number - 1, number_of_frames=row["frames"])
+        except Exception as problem:  # of pixel data that is cut or counted wrongly
+            raise error(
+                "not-acceptable", f"Frame {number} can't be found in the pixel data: {reason(problem)}."
+            ) from problem
 
 
 def frame_bits(row: Row) -> int:
@@ -144,16 +160,10 @@ def cut(pixels: memoryview, start: int, bits: int) -> bytes:
     return (number & ((1 << bits) - 1)).to_bytes((bits + 7) // 8, "little")
 
 
-def decoded(data: bytes, number: int):
+def decoded(pixels: Pixels, number: int):
     """One frame as an array, laid out as its attributes say; FhirError "not-acceptable" where it can't be decoded."""
-    import io
-
-    from pydicom import dcmread
-    from pydicom.pixels.utils import pixel_array
-
     try:
-        data_set = dcmread(io.BytesIO(data))
-        return _as_described(data_set, pixel_array(data_set, index=number - 1, raw=True))
+        return _as_described(pixels.described, pixels.frame(number, raw=True))
     except Exception as problem:  # decoders raise what they like
         raise error("not-acceptable", f"The frame can't be decoded: {reason(problem)}.") from problem
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from fhir_server.core.errors import FhirError, error
 from interfaces.dicom.archive.archive import Archive
 from interfaces.dicom.archive.index import Row
-from interfaces.dicom.archive.instances import attributes, file_of
+from interfaces.dicom.archive.instances import attributes
 from interfaces.dicom.dataset.model import first
 from interfaces.dicom.web.accept import chosen
 from interfaces.dicom.web.annotations import annotated, annotations_of
@@ -20,6 +20,7 @@ from interfaces.dicom.web.frames import numbers_of
 from interfaces.dicom.web.grayscale import FUNCTIONS, Gray, of_frame
 from interfaces.dicom.web.lookup import coloured, of_eight_bits
 from interfaces.dicom.web.multipart import Part, related
+from interfaces.dicom.web.pixels import Pixels
 from interfaces.dicom.web.resources import model_url, named, partial, readable, split, tag_of
 
 TYPES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF"}
@@ -101,16 +102,14 @@ def thumbnail(request: WebRequest) -> WebAnswer:
 def window(request: WebRequest) -> WebAnswer:
     """The window by which a frame is rendered where none is asked for, as [centre, width, function]: an addition to the
     standard, for who changes it; 204 for colours, and where all values are one."""
-    from pydicom.pixels.utils import pixel_array
-
     path, rest = split(request.path)
     row = named(request, path)[0]
     number = numbers_of(rest[1], row)[0]
     with _telling(row):
-        data_set = _read(request.archive, row)
-        if not data_set.PhotometricInterpretation.startswith("MONOCHROME"):
+        pixels = Pixels(request.archive, row)
+        if not pixels.described.PhotometricInterpretation.startswith("MONOCHROME"):
             return WebAnswer(204, [])
-        found = Gray(pixel_array(data_set, index=number - 1), of_frame(data_set, number)).window()
+        found = Gray(pixels.frame(number), of_frame(pixels.described, number)).window()
     return json_answer(found, type="application/json") if found else WebAnswer(204, [])
 
 
@@ -179,20 +178,14 @@ def image(archive: Archive, row: Row, number: int, type: str, view: View) -> byt
 def showing(archive: Archive, row: Row, view: View) -> Callable[[int], Any]:
     """What gives the frames of an instance by their numbers as Pillow has images; FhirError where one can't be
     shown."""
-    data_set = functools.cache(lambda: _read(archive, row))
+    pixels = functools.cache(lambda: Pixels(archive, row))
 
     def show(number: int) -> Any:
         with _telling(row):
-            shown = _fitted(_shown(data_set(), number, view), view, _aspect(of_frame(data_set(), number)))
+            shown = _fitted(_shown(pixels(), number, view), view, _aspect(of_frame(pixels().described, number)))
             return annotated(shown, view.annotation, attributes(row))
 
     return show
-
-
-def _read(archive: Archive, row: Row) -> Any:
-    from pydicom import dcmread
-
-    return dcmread(io.BytesIO(file_of(archive, row)))
 
 
 @contextmanager
@@ -233,11 +226,10 @@ def _animation(shown: Iterator[Any], row: Row) -> bytes:
     return _file(next(shown), "image/gif", save_all=True, append_images=shown, **timed)
 
 
-def _shown(data_set: Any, number: int, view: View) -> Any:
+def _shown(pixels: Pixels, number: int, view: View) -> Any:
     from PIL import Image
-    from pydicom.pixels.utils import pixel_array
 
-    frame = pixel_array(data_set, index=number - 1)
+    frame, data_set = pixels.frame(number), pixels.described
     kind = data_set.PhotometricInterpretation
     if kind == "PALETTE COLOR":
         return Image.fromarray(coloured(frame, data_set))

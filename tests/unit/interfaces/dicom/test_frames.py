@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from io import BytesIO
 
 import numpy
@@ -198,6 +199,27 @@ def test_frames_of_floating_point_numbers(archive):
     del made.PixelData, made.BitsStored, made.HighBit, made.PixelRepresentation
     made.FloatPixelData = numpy.arange(128, dtype="<f4").tobytes()
     assert frames(archive, made, 2) == [numpy.arange(64, 128, dtype="<f4").tobytes()]
+
+
+def test_of_a_file_here_only_the_frame_that_is_asked_for_is_read(archive, monkeypatch):
+    count, size = 64, 128 * 128 * 2
+    made = image(
+        128, NumberOfFrames=count, PixelData=numpy.arange(count * size // 2, dtype="<u4").astype("<u2").tobytes()
+    )
+    row, read = kept(archive, made), []
+    whole = archive.files.read
+    monkeypatch.setattr(archive.files, "read", lambda *of: read.append(len(content := whole(*of))) or content)
+    tracemalloc.start()
+    assert reading(archive, row, False)(count) == made.PixelData[-size:]
+    assert rendered(archive, row, count, "image/png", View())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert max(read) < count * size / 8 and peak < count * size
+
+
+@pytest.mark.parametrize("name", ["image_dfl.dcm", "MR_small_RLE.dcm", "ExplVR_BigEnd.dcm"])
+def test_files_that_are_written_in_other_ways_are_shown_too(archive, name):
+    assert shown(archive, dcmread(str(get_testdata_file(name)))).size
 
 
 def test_frames_of_big_endian_are_little_endian(archive):
