@@ -86,6 +86,7 @@ class Connection:
                 if frame.content in (ACCEPTED, REFUSED):
                     continue
                 task = asyncio.create_task(self._take(frame))
+                task.add_done_callback(_settle)
                 self._replies.append(task)
                 self._bytes += len(frame.content)
                 self._changed.set()
@@ -167,3 +168,9 @@ class Connection:
         with contextlib.suppress(ConnectionError, OSError):
             self._writer.close()
             await self._writer.wait_closed()
+
+
+def _settle(task: asyncio.Task[Reply]) -> None:
+    """Takes note of a failure that nobody may be left to hear of, as the connection has ended."""
+    if not task.cancelled():
+        task.exception()

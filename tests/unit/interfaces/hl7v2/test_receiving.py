@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -115,6 +116,17 @@ async def test_who_reads_no_answer_is_closed(open_station: Open):
         async with asyncio.timeout(60):
             while len(await station.states()) < 1 or station.interface.listeners[0].connections:
                 await asyncio.sleep(0.05)
+
+
+async def test_what_is_late_on_a_connection_that_has_ended_troubles_nobody(open_station: Open):
+    station = await open_station(Interfaces(listener={"lab": Listener(port=0, answer_seconds=0.1)}))
+    station.table.gate = asyncio.Event()
+    async with station.client() as client:
+        await client.write(framed(message("1")) + framed(message("2")) + framed(message("3")))
+        assert await client.next() == b""
+    await asyncio.sleep(0.3)
+    gc.collect()  # a failure that was never looked at would be told now, and fail the test
+    station.table.gate.set()
 
 
 async def test_a_frame_over_the_limit_is_answered_and_the_next_is_taken(open_station: Open):
