@@ -47,10 +47,14 @@ def test_several_processes_accept_on_one_port_and_end_with_the_server(tmp_path):
 
 
 def processes_of(server: Server) -> dict[int, int]:
-    """Those of its process group, each with its parent."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,pgid="], capture_output=True, text=True, check=True).stdout
-    rows = [tuple(map(int, line.split())) for line in listed.splitlines()]
-    return {pid: parent for pid, parent, group in rows if group == server.process.pid}
+    """Those of its process group that live, each with its parent."""
+    asked = ["ps", "-A", "-o", "pid=,ppid=,pgid=,stat="]
+    rows = map(str.split, subprocess.run(asked, capture_output=True, text=True, check=True).stdout.splitlines())
+    return {
+        int(pid): int(parent)
+        for pid, parent, group, state in rows
+        if int(group) == server.process.pid and not state.startswith("Z")
+    }
 
 
 def test_an_acceptor_that_ends_is_started_again_and_none_outlives_a_killed_server(tmp_path):
