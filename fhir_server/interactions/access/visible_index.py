@@ -51,7 +51,7 @@ class VisibleIndex:
             query = replace(query, older=self._older)
         looked_into = any(map(self._contents.concern, query.types))
         if looked_into and query.only_count:
-            return Page([], [], total=await self._counted(query))
+            return await self._counted(query)
         page = await self._index.search(query)
         for _ in range(EMPTY_PAGES):
             matches = await self._contents.shown(page.matches, self._seen_keys)
@@ -71,9 +71,9 @@ class VisibleIndex:
         return self._masks.shown(version, old=True) if self._masks is not None else version
 
     async def _total(self, query: Query) -> int | None:
-        return await self._counted(query) if query.total == "accurate" else None
+        return (await self._counted(query)).total if query.total == "accurate" else None
 
-    async def _counted(self, query: Query) -> int:
+    async def _counted(self, query: Query) -> Page:
         """How many there are to see, where contents must be looked into; FhirError "too-costly" for very many."""
         plain = tuple([type for type in query.types if not self._contents.concern(type)])
         total = await self._index.count(plain, query.where) if plain else 0
@@ -83,7 +83,7 @@ class VisibleIndex:
             page = await self._index.search(each)
             total += len(await self._contents.shown(page.matches, self._seen_keys))
             if not page.next:
-                return total
+                return Page([], [], total=total, warnings=page.warnings)
             each = replace(each, cursor=page.next)
         raise error("too-costly", f"Not everything of {', '.join(types)} is yours to count, and {MOST_COUNTED:,} are "
                     "counted at most: narrow the search.")  # fmt: skip

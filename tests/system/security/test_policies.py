@@ -3,13 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from fhir_server.core.errors import FhirError
+from fhir_server.core.errors import FhirError, Issue
 from fhir_server.core.settings import Settings
 from fhir_server.interactions.access.policy_parameters import code_of
 from fhir_server.security.policies import load
@@ -622,6 +623,22 @@ async def test_nobody_puts_another_parameter_in_the_place_of_one_that_the_polici
         assert (await ask("Patient")).status_code == 200
         taking = parameter("a", code_of("Patient", "active"), "Patient", "Patient.active and false")
         assert (await ask("SearchParameter/a", "PUT", taking)).status_code == 403
+
+
+async def test_a_count_of_what_must_be_looked_into_says_that_the_index_is_behind(house: Fhir) -> None:
+    environment = house.server.environment
+    whole = environment.index
+
+    class Behind:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(whole, name)
+
+        async def search(self, query: Any) -> Any:
+            return replace(await whole.search(query), warnings=(Issue("warning", "incomplete", "It is behind."),))
+
+    environment.index = Behind()
+    counted = (await As(house, "physician")("Bundle?_summary=count")).json()
+    assert counted["total"] == 0 and "It is behind." in str(counted["entry"])
 
 
 async def test_a_rule_by_fhirpath_where_search_is_not_enough(house: Fhir, tmp_path: Path) -> None:
