@@ -179,9 +179,11 @@ class CustomParameters:
                 await self.refresh()
                 if self._building:
                     await self._build()
-            except FhirError as problem:
-                if times := self._told_already.due(str(problem)):
-                    log.warning("indexing waits", problem=str(problem), times=times)
+            except Exception as problem:  # whatever it is, nothing else would go on
+                if times := self._told_already.due(repr(problem)):
+                    log.warning(
+                        "indexing waits", problem=str(problem), times=times, exc_info=not isinstance(problem, FhirError)
+                    )
                 await asyncio.sleep(LOOK_EVERY)
 
     async def _build(self) -> None:

@@ -67,6 +67,12 @@ class ResourceFollower:
             await asyncio.sleep(LOOK_EVERY)
             try:
                 await self.look()
-            except FhirError as problem:
-                if times := self._told_already.due(str(problem)):
-                    log.warning("following waits", types=sorted(self.types), problem=str(problem), times=times)
+            except Exception as problem:  # whatever it is, nothing else would go on
+                if times := self._told_already.due(repr(problem)):
+                    log.warning(
+                        "following waits",
+                        types=sorted(self.types),
+                        problem=str(problem),
+                        times=times,
+                        exc_info=not isinstance(problem, FhirError),
+                    )

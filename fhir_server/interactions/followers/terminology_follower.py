@@ -133,7 +133,12 @@ class TerminologyFollower:
         while True:
             try:
                 await self.refresh()
-            except FhirError as problem:
-                if times := self._told_already.due(str(problem)):
-                    log.warning("following waits", problem=str(problem), times=times)
+            except Exception as problem:  # whatever it is, nothing else would go on
+                if times := self._told_already.due(repr(problem)):
+                    log.warning(
+                        "following waits",
+                        problem=str(problem),
+                        times=times,
+                        exc_info=not isinstance(problem, FhirError),
+                    )
             await asyncio.sleep(LOOK_EVERY)

@@ -20,17 +20,21 @@ class Away:
 
     asked = 0
 
+    def __init__(self, problem: Exception) -> None:
+        self.problem = problem
+
     async def head(self) -> int:
         return 0
 
     async def changes_of(self, *asked: Any) -> list[Any]:
         self.asked += 1
-        raise error("unavailable", "away")
+        raise self.problem
 
 
-async def test_a_feed_that_stays_away_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("problem", [error("unavailable", "away"), ValueError("a defect")])
+async def test_a_feed_that_stays_away_is_told_once(monkeypatch: pytest.MonkeyPatch, problem: Exception) -> None:
     monkeypatch.setattr(resource_follower, "LOOK_EVERY", 0.001)
-    feed: Any = Away()
+    feed: Any = Away(problem)
     follower = ResourceFollower(feed, feed)
     with capture_logs() as lines:
         await follower.start()
