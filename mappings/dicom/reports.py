@@ -34,13 +34,12 @@ def diagnostic_report(
 ) -> dict[str, Any]:
     """The DiagnosticReport of a document; pdf: the document that it encapsulates."""
     uid = _first(model, "00080018")
-    verified = _first(model, "0040A493") == "VERIFIED"
     complete = _first(model, "0040A491") != "PARTIAL"
     title = concept_of(model.get("0040A043"))
     made: dict[str, Any] = {
         "resourceType": "DiagnosticReport",
         "identifier": [{"system": URN_DCM_UID, "value": oid(uid)}],
-        "status": "final" if verified or pdf else "preliminary" if complete else "partial",
+        "status": "final" if _verified(model) or pdf else "preliminary" if complete else "partial",
         "category": [{"coding": [IMAGING]}],
         "code": title or {"text": _first(model, "00420010") or _first(model, "00081030") or "Imaging report"},
         "subject": {"reference": subject},
@@ -105,6 +104,7 @@ def observations(model: Model, *, subject: str, study: str, issued: str) -> list
     """
     uid = _first(model, "00080018")
     effective = moment(model, "00080023", "00080033") or moment(model, "00080020", "00080030")
+    status = "final" if _verified(model) else "preliminary"
     made: list[dict[str, Any]] = []
     for group in _groups(model):
         children = _items(group, "0040A730")
@@ -115,7 +115,7 @@ def observations(model: Model, *, subject: str, study: str, issued: str) -> list
         for child in children:
             if _first(child, "0040A040") not in VALUES or _code(child.get("0040A043")) in ABOUT_THE_GROUP:
                 continue
-            observation = _observation(child, f"{oid(uid)}#{len(made) + 1}", subject, study)
+            observation = _observation(child, f"{oid(uid)}#{len(made) + 1}", status, subject, study)
             if observation is None:
                 continue
             observation["issued"] = issued
@@ -131,6 +131,11 @@ def observations(model: Model, *, subject: str, study: str, issued: str) -> list
                 observation["note"] = [{"text": _first(tracking, "0040A160")}]
             made.append(observation)
     return made
+
+
+def _verified(model: Model) -> bool:
+    """Whether somebody has signed what a document says (PS3.3 C.17.2, Verification Flag)."""
+    return _first(model, "0040A493") == "VERIFIED"
 
 
 def _site(item: Model, beside: list[Model]) -> dict[str, Any] | None:
@@ -159,7 +164,7 @@ def _groups(item: Model) -> list[Model]:
     return found
 
 
-def _observation(item: Model, identifier: str, subject: str, study: str) -> dict[str, Any] | None:
+def _observation(item: Model, identifier: str, status: str, subject: str, study: str) -> dict[str, Any] | None:
     code = concept_of(item.get("0040A043"))
     found = _observed(item)
     if code is None or found is None:
@@ -167,7 +172,7 @@ def _observation(item: Model, identifier: str, subject: str, study: str) -> dict
     return {
         "resourceType": "Observation",
         "identifier": [{"system": URN_DCM_UID, "value": identifier}],
-        "status": "final",
+        "status": status,
         "category": [{"coding": [CATEGORY]}],
         "code": code,
         "subject": {"reference": subject},

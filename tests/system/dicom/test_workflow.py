@@ -209,8 +209,9 @@ def measurement_report(**attributes):
     return made
 
 
-def test_a_measurement_report_becomes_a_report_and_observations(dicom):
-    receive(dicom, measurement_report())
+@pytest.mark.parametrize("flag, status", [("VERIFIED", "final"), ("UNVERIFIED", "preliminary")])
+def test_a_measurement_report_becomes_a_report_and_observations(dicom, flag, status):
+    receive(dicom, measurement_report(VerificationFlag=flag))
     idle(dicom)
     [written] = resources(dicom, "DiagnosticReport")
     assert written["code"]["coding"][0] == {"system": DCM, "code": "126000", "display": "Imaging Measurement Report"}
@@ -219,6 +220,7 @@ def test_a_measurement_report_becomes_a_report_and_observations(dicom):
     assert measured["code"]["coding"][0]["code"] == "410668003" and measured["note"] == [{"text": "Nodule 1"}]
     assert measured["bodySite"]["coding"][0]["display"] == "Lung"
     assert written["result"] == [{"reference": f"Observation/{measured['id']}"}]
+    assert (written["status"], measured["status"]) == (status, status)
 
 
 @pytest.mark.parametrize("below", [True, False])
