@@ -6,7 +6,6 @@ import asyncio
 from typing import Any, NamedTuple
 
 from graphql import FieldNode, GraphQLError, GraphQLSchema
-from graphql.execution import execute_sync
 
 from fhir_server.codec.json import decode
 from fhir_server.codec.references import parse_reference
@@ -19,6 +18,7 @@ from fhir_server.interactions.read import current, referenced
 from fhir_server.interactions.request import Request
 from fhir_server.interactions.required import require
 from fhir_server.operations.graphql.document import Asked
+from fhir_server.operations.graphql.introspection import introspected
 from fhir_server.operations.graphql.output import Output
 from fhir_server.operations.graphql.schema import CONNECTION, QUERY, search_of, type_name
 from fhir_server.operations.graphql.searches import Found, Searches
@@ -268,12 +268,5 @@ class Execution:
 
     def _introspected(self, key: str) -> Any:
         name = self._asked.operation.name
-        answer = execute_sync(
-            self._schema,
-            self._asked.document,
-            variable_values=self._asked.variables,
-            operation_name=name.value if name else None,
-        )
-        if answer.errors:
-            raise answer.errors[0]
-        return (answer.data or {}).get(key)
+        asked = self._asked
+        return introspected(self._schema, asked.document, name.value if name else None, asked.variables, key)

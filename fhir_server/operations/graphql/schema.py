@@ -134,6 +134,7 @@ class _Types:
         self._schemas: dict[str, GraphQLSchema] = {}
         self._scalars: dict[str, GraphQLScalarType] = {**_SPECIFIED}
         self._objects: dict[str, GraphQLObjectType] = {}
+        self._filters: dict[str, dict[str, GraphQLArgument]] = {}
         self._searches: dict[str, tuple[GraphQLField, GraphQLField]] = {}
         self._resource = GraphQLInterfaceType("Resource", self._of_any)
         self._referring = {
@@ -202,14 +203,20 @@ class _Types:
         made = self._resource if code == "Resource" else self._object(code)
         if not element.repeats:
             return GraphQLField(made, description=element.short)
-        filters = {"fhirpath": GraphQLArgument(GraphQLString)}
-        filters |= {name: GraphQLArgument(GraphQLInt) for name in ("_count", "_offset")}
-        filters |= {
-            key: GraphQLArgument(Text)
-            for key, child in self._definitions.properties(code).items()
-            if child.primitive and not child.element.repeats
-        }
-        return GraphQLField(GraphQLList(made), filters, description=element.short)
+        return GraphQLField(GraphQLList(made), self._filters_of(code), description=element.short)
+
+    def _filters_of(self, code: str) -> dict[str, GraphQLArgument]:
+        """What a list of a data type is filtered by."""
+        found = self._filters.get(code)
+        if found is None:
+            found = self._filters[code] = {"fhirpath": GraphQLArgument(GraphQLString)}
+            found |= {name: GraphQLArgument(GraphQLInt) for name in ("_count", "_offset")}
+            found |= {
+                key: GraphQLArgument(Text)
+                for key, child in self._definitions.properties(code).items()
+                if child.primitive and not child.element.repeats
+            }
+        return found
 
     def _scalar(self, code: str) -> GraphQLScalarType:
         found = self._scalars.get(code)
