@@ -94,10 +94,8 @@ def beside(settings: Settings, *others: socket.socket) -> Iterator[str]:
     if not settings.dicom:
         yield ""
         return
-    from fhir_server.bootstrap import preload
     from interfaces.dicom.listener import beside as process
 
     listening = bind(settings)
-    preload(settings)
     with process(settings, listening, functools.partial(opened, settings), others):
         yield banner(settings, listening)

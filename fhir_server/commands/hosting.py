@@ -138,7 +138,6 @@ def beside(settings: Settings, *others: socket.socket) -> Iterator[list[str]]:
     if not settings.subsystems:
         yield []
         return
-    from fhir_server.bootstrap import preload
     from fhir_server.subsystems.registry import SOCKET_VARIABLE, chosen
 
     found = chosen(settings)
@@ -152,7 +151,6 @@ def beside(settings: Settings, *others: socket.socket) -> Iterator[list[str]]:
         listening.listen(BACKLOG)
         os.environ[SOCKET_VARIABLE] = str(path)
         keeper = _Keeper(own, listening, others)
-        preload(settings)
         keeper.start()
         try:
             yield [f"{each.title:<12} /{each.name}/" for each in found]

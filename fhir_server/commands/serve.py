@@ -69,6 +69,9 @@ def serve(
         load_samples(settings)
     configure(settings)
     os.environ.update(environment(settings))
+    from fhir_server.bootstrap import preload
+
+    preload(settings)
     with beside(settings, listening) as dicom, hosted(settings, listening) as subsystems:
         print(banner(settings, samples, dicom, *messages, *subsystems), file=sys.stderr, flush=True)
         run(settings, listening)
@@ -87,11 +90,8 @@ def require_safe(settings: Settings) -> None:
 def run(settings: Settings, listening: socket.socket) -> None:
     """Answers requests on a socket until the process is asked to stop."""
     if settings.workers > 1:
-        from fhir_server.bootstrap import preload
         from fhir_server.rest.http1.workers import keep
         from fhir_server.rest.request_times import FOLDER_VARIABLE
-
-        preload(settings)
 
         with tempfile.TemporaryDirectory(prefix="ultimate-hms-") as folder:
             os.environ[FOLDER_VARIABLE] = folder

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable
+from typing import Any
+
+from fhir_server.core.errors import FhirError
 
 EVERY = 60.0  # seconds between two lines about the same
 MOST = 100  # different ones that are kept in mind
@@ -28,3 +31,9 @@ class Repeats:
             self._seen.clear()
         self._seen[what] = now, 0
         return count + 1
+
+    def tell(self, log: Any, event: str, problem: Exception, **named: object) -> None:
+        """A line about a problem in the log, where it is due, with where it came from if it was not made to be told."""
+        if times := self.due(repr(problem)):
+            unforeseen = not isinstance(problem, FhirError)
+            log.warning(event, problem=str(problem), times=times, exc_info=unforeseen, **named)

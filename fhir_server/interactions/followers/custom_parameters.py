@@ -180,10 +180,7 @@ class CustomParameters:
                 if self._building:
                     await self._build()
             except Exception as problem:  # whatever it is, nothing else would go on
-                if times := self._told_already.due(repr(problem)):
-                    log.warning(
-                        "indexing waits", problem=str(problem), times=times, exc_info=not isinstance(problem, FhirError)
-                    )
+                self._told_already.tell(log, "indexing waits", problem)
                 await asyncio.sleep(LOOK_EVERY)
 
     async def _build(self) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Collection
 
 import structlog
 
-from fhir_server.core.errors import FhirError
 from fhir_server.core.keys import StoredVersion
 from fhir_server.core.ports import ChangeFeed, ResourceStore
 from fhir_server.core.repeats import Repeats
@@ -68,11 +67,4 @@ class ResourceFollower:
             try:
                 await self.look()
             except Exception as problem:  # whatever it is, nothing else would go on
-                if times := self._told_already.due(repr(problem)):
-                    log.warning(
-                        "following waits",
-                        types=sorted(self.types),
-                        problem=str(problem),
-                        times=times,
-                        exc_info=not isinstance(problem, FhirError),
-                    )
+                self._told_already.tell(log, "following waits", problem, types=sorted(self.types))

@@ -134,11 +134,5 @@ class TerminologyFollower:
             try:
                 await self.refresh()
             except Exception as problem:  # whatever it is, nothing else would go on
-                if times := self._told_already.due(repr(problem)):
-                    log.warning(
-                        "following waits",
-                        problem=str(problem),
-                        times=times,
-                        exc_info=not isinstance(problem, FhirError),
-                    )
+                self._told_already.tell(log, "following waits", problem)
             await asyncio.sleep(LOOK_EVERY)
